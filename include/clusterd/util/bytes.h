@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bytes: `span` borrows them, `buf` owns and grows them, `blob` owns them immutable and counted, so that one
+ * encoded message or attribute value can be held by many members, threads and sessions without a copy.
+ * All integers are written big-endian, as Java does.
+ */
+#ifndef CLUSTERD_UTIL_BYTES_H
+#define CLUSTERD_UTIL_BYTES_H
+
+#include "clusterd/util/err.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct span {
+    const uint8_t *p;
+    size_t n;
+};
+
+static inline struct span span_of(const void *p, size_t n)
+{
+    return (struct span){p, n};
+}
+
+static inline struct span span_str(const char *s)
+{
+    return (struct span){(const uint8_t *)s, strlen(s)};
+}
+
+#define SPAN_LIT(lit) ((struct span){(const uint8_t *)("" lit), sizeof(lit) - 1})
+
+static inline bool span_eq(struct span a, struct span b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+/* Unsigned byte order, the shorter first when one is a prefix of the other. */
+int span_cmp(struct span a, struct span b);
+/* ASCII case-insensitive equality with a NUL-terminated text. */
+bool span_is_nocase(struct span a, const char *text);
+bool span_starts_with(struct span a, struct span prefix);
+
+/* A growing byte string. Zero-initialised is empty and valid; buf_fini() frees. */
+struct buf {
+    uint8_t *p;
+    size_t n, cap;
+};
+
+void buf_fini(struct buf *b);
+void buf_reserve(struct buf *b, size_t more); /* room for `more` further bytes at b->p + b->n */
+static inline struct span buf_span(const struct buf *b)
+{
+    return (struct span){b->p, b->n};
+}
+static inline void buf_clear(struct buf *b)
+{
+    b->n = 0;
+}
+void buf_consume(struct buf *b, size_t n); /* drop the first n bytes */
+const char *buf_cstr(struct buf *b);       /* adds a NUL behind the content, not counted; valid until the next change */
+
+void wr_u8(struct buf *b, uint8_t v);
+void wr_u16(struct buf *b, uint16_t v);
+void wr_u32(struct buf *b, uint32_t v);
+void wr_u64(struct buf *b, uint64_t v);
+void wr_bytes(struct buf *b, const void *p, size_t n);
+static inline void wr_span(struct buf *b, struct span s)
+{
+    wr_bytes(b, s.p, s.n);
+}
+void wr_span32(struct buf *b, struct span s); /* u32 length, then the bytes */
+void wr_text(struct buf *b, const char *s);   /* without its NUL */
+void wr_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Lengths that are known only later: remember the place, write the value when it is known. */
+size_t wr_reserve_u32(struct buf *b);
+void wr_patch_u32(struct buf *b, size_t at, uint32_t v);
+void wr_patch_u16(struct buf *b, size_t at, uint16_t v);
+
+/* Immutable, counted bytes. ref/unref may be called from any thread. */
+struct blob {
+    atomic_uint refs;
+    uint32_t n;
+    uint8_t p[];
+};
+
+struct blob *blob_new(struct span s);            /* a copy, one reference; at most 4 GiB - 1 */
+struct blob *blob_alloc(size_t n);               /* uninitialised bytes, to be filled before it is shared */
+struct blob *blob_ref(struct blob *b);           /* NULL gives NULL */
+void blob_unref(struct blob *b);                 /* NULL is fine */
+static inline struct span blob_span(const struct blob *b)
+{
+    return b ? (struct span){b->p, b->n} : (struct span){NULL, 0};
+}
+
+#endif

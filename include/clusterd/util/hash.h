@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two hashes and one table. hash_keyed() is SipHash-1-3 under a random key of this process: for every table
+ * whose keys come from outside (clients choose RESP keys: hash flooding). hash_stable() is the same function
+ * under a fixed key: for what all nodes must compute alike (shards, digests).
+ * `struct htab` is the only hash table of the project: pointers in open addressing, the key lies in the item.
+ */
+#ifndef CLUSTERD_UTIL_HASH_H
+#define CLUSTERD_UTIL_HASH_H
+
+#include "clusterd/util/bytes.h"
+
+/* Set the process key once, before the first table is made (16 random bytes). */
+void hash_set_key(const uint8_t key[16]);
+uint64_t hash_keyed(struct span s);
+uint64_t hash_stable(struct span s);
+uint64_t hash_mix(uint64_t a, uint64_t b); /* combine two hashes; order matters */
+
+typedef struct span (*htab_key_fn)(const void *item);
+
+struct htab {
+    void **slots;
+    uint32_t *tags; /* high bits of the hash of the item in the same slot, to avoid most compares */
+    size_t cap, n, used; /* used counts deleted marks too */
+    htab_key_fn key;
+};
+
+void htab_init(struct htab *t, htab_key_fn key);
+void htab_fini(struct htab *t); /* frees the table, not the items */
+void *htab_find(const struct htab *t, struct span key);
+void htab_put(struct htab *t, void *item);          /* the key must not be in the table yet */
+void *htab_remove(struct htab *t, struct span key); /* the item, or NULL */
+/* Walk: start with *at = 0; NULL ends. Removing the item just returned is allowed; adding is not. */
+void *htab_next(const struct htab *t, size_t *at);
+/* Bytes used by the table itself. */
+size_t htab_memory(const struct htab *t);
+
+#endif
