@@ -13,7 +13,8 @@ void diag_fini(struct diag *d)
     *d = (struct diag){0};
 }
 
-static void add(struct diag *d, const char *kind, const char *file, unsigned line, const char *fmt, va_list ap)
+static void add(struct diag *d, const char *kind, const char *file, unsigned line, const char *fmt,
+                va_list ap)
 {
     char text[1024];
 

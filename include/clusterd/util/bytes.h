@@ -60,7 +60,8 @@ static inline void buf_clear(struct buf *b)
     b->n = 0;
 }
 void buf_consume(struct buf *b, size_t n); /* drop the first n bytes */
-const char *buf_cstr(struct buf *b);       /* adds a NUL behind the content, not counted; valid until the next change */
+const char *
+buf_cstr(struct buf *b); /* adds a NUL behind the content, not counted; valid until the next change */
 
 void wr_u8(struct buf *b, uint8_t v);
 void wr_u16(struct buf *b, uint16_t v);
@@ -86,10 +87,10 @@ struct blob {
     uint8_t p[];
 };
 
-struct blob *blob_new(struct span s);            /* a copy, one reference; at most 4 GiB - 1 */
-struct blob *blob_alloc(size_t n);               /* uninitialised bytes, to be filled before it is shared */
-struct blob *blob_ref(struct blob *b);           /* NULL gives NULL */
-void blob_unref(struct blob *b);                 /* NULL is fine */
+struct blob *blob_new(struct span s);  /* a copy, one reference; at most 4 GiB - 1 */
+struct blob *blob_alloc(size_t n);     /* uninitialised bytes, to be filled before it is shared */
+struct blob *blob_ref(struct blob *b); /* NULL gives NULL */
+void blob_unref(struct blob *b);       /* NULL is fine */
 static inline struct span blob_span(const struct blob *b)
 {
     return b ? (struct span){b->p, b->n} : (struct span){NULL, 0};

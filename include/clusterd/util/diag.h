@@ -14,7 +14,8 @@ struct diag {
 };
 
 void diag_fini(struct diag *d);
-/* `file` may be NULL; line 0 = none. Gives "file:line: error: text". Returns ERR_CONFIG for `return diag_error(...)`. */
+/* `file` may be NULL; line 0 = none. Gives "file:line: error: text". Returns ERR_CONFIG for `return
+ * diag_error(...)`. */
 enum err diag_error(struct diag *d, const char *file, unsigned line, const char *fmt, ...) PRINTF_LIKE(4, 5);
 void diag_warn(struct diag *d, const char *file, unsigned line, const char *fmt, ...) PRINTF_LIKE(4, 5);
 

@@ -15,8 +15,8 @@ enum err {
     ERR_UNSUPPORTED, /* known and deliberately not done */
     ERR_NOT_FOUND,
     ERR_EXISTS,
-    ERR_FULL,    /* a bounded queue or table has no room */
-    ERR_CLOSED,  /* the other side ended it */
+    ERR_FULL,   /* a bounded queue or table has no room */
+    ERR_CLOSED, /* the other side ended it */
     ERR_TIMEOUT,
     ERR_REFUSED, /* the peer said no: FAIL_ACK, connection refused */
     ERR_DENIED,  /* our own rules say no: allowFrom, requirepass */
@@ -29,11 +29,11 @@ enum err {
 #define fallible __attribute__((warn_unused_result)) enum err
 
 /* Return early where there is nothing to undo. */
-#define TRY(expr)                                                                                            \
-    do {                                                                                                     \
-        enum err try_err_ = (expr);                                                                          \
-        if (try_err_ != ERR_OK)                                                                              \
-            return try_err_;                                                                                 \
+#define TRY(expr)                   \
+    do {                            \
+        enum err try_err_ = (expr); \
+        if (try_err_ != ERR_OK)     \
+            return try_err_;        \
     } while (0)
 
 /* A short English text, never NULL, also for values out of range. */

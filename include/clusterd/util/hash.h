@@ -20,7 +20,7 @@ typedef struct span (*htab_key_fn)(const void *item);
 
 struct htab {
     void **slots;
-    uint32_t *tags; /* high bits of the hash of the item in the same slot, to avoid most compares */
+    uint32_t *tags;      /* high bits of the hash of the item in the same slot, to avoid most compares */
     size_t cap, n, used; /* used counts deleted marks too */
     htab_key_fn key;
 };

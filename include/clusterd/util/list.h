@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Intrusive doubly linked list with a sentinel: a `struct link` lies in each element. An element that is in no
- * list points to itself, so link_remove() may be called at any time.
+ * Intrusive doubly linked list with a sentinel: a `struct link` lies in each element. An element that is in
+ * no list points to itself, so link_remove() may be called at any time.
  */
 #ifndef CLUSTERD_UTIL_LIST_H
 #define CLUSTERD_UTIL_LIST_H
@@ -13,7 +13,7 @@ struct link {
     struct link *prev, *next;
 };
 
-#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void link_init(struct link *l)
 {
@@ -55,8 +55,8 @@ static inline struct link *link_pop_front(struct link *list)
 
 #define LINK_EACH(var, list) for (struct link *var = (list)->next; var != (list); var = var->next)
 /* The body may remove `var`. */
-#define LINK_EACH_SAFE(var, list)                                                                            \
-    for (struct link *var = (list)->next, *var##_next = var->next; var != (list);                            \
+#define LINK_EACH_SAFE(var, list)                                                 \
+    for (struct link *var = (list)->next, *var##_next = var->next; var != (list); \
          var = var##_next, var##_next = var->next)
 
 #endif

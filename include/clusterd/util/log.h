@@ -38,15 +38,15 @@ bool log_limit_pass(struct log_limit *l, uint64_t mono_ms, unsigned interval_ms,
 
 #define LOG_LIMIT_MS 10000 /* default interval for repeated warnings */
 /* log_limited(now_ms, LOG_WARN, "format", ...): rate-limited per call site. */
-#define log_limited(mono_ms, level, ...)                                                                     \
-    do {                                                                                                     \
-        static struct log_limit site_;                                                                       \
-        unsigned left_out_;                                                                                  \
-        if (log_limit_pass(&site_, (mono_ms), LOG_LIMIT_MS, &left_out_)) {                                   \
-            log_write((level), __VA_ARGS__);                                                                 \
-            if (left_out_)                                                                                   \
-                log_write((level), "(%u more lines like the last one were left out)", left_out_);            \
-        }                                                                                                    \
+#define log_limited(mono_ms, level, ...)                                                          \
+    do {                                                                                          \
+        static struct log_limit site_;                                                            \
+        unsigned left_out_;                                                                       \
+        if (log_limit_pass(&site_, (mono_ms), LOG_LIMIT_MS, &left_out_)) {                        \
+            log_write((level), __VA_ARGS__);                                                      \
+            if (left_out_)                                                                        \
+                log_write((level), "(%u more lines like the last one were left out)", left_out_); \
+        }                                                                                         \
     } while (0)
 
 /* The loggable form of a session id: first six characters and "...", control bytes as '?'. Returns buf. */

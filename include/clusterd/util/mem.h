@@ -11,7 +11,8 @@
 void *mem_alloc(size_t n) __attribute__((malloc, alloc_size(1), returns_nonnull)); /* not cleared */
 void *mem_zalloc(size_t n) __attribute__((malloc, alloc_size(1), returns_nonnull));
 void *mem_realloc(void *p, size_t n) __attribute__((alloc_size(2), returns_nonnull));
-void *mem_array(size_t n, size_t size) __attribute__((malloc, alloc_size(1, 2), returns_nonnull)); /* cleared */
+void *mem_array(size_t n, size_t size)
+    __attribute__((malloc, alloc_size(1, 2), returns_nonnull)); /* cleared */
 char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull));
 char *mem_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull)); /* adds the NUL */
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));

@@ -9,44 +9,44 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define METRIC_LIST(X)                                                                                       \
-    X(heartbeats_sent, "multicast heartbeats sent")                                                          \
-    X(heartbeats_received, "heartbeats of other members heard")                                              \
-    X(datagrams_bad, "datagrams on the membership port that are no member record")                           \
-    X(datagrams_foreign_domain, "heartbeats of members of another domain")                                   \
-    X(members_added, "members added to the view")                                                            \
-    X(members_disappeared, "members removed from the view")                                                  \
-    X(probes_sent, "TCP probes made by the failure detector")                                                \
-    X(connections_accepted, "peer connections accepted")                                                     \
-    X(connections_refused, "peer connections refused by allowFrom or a limit")                               \
-    X(frames_received, "frames received")                                                                    \
-    X(frames_bad, "malformed frames: the connection was closed")                                             \
-    X(acks_sent, "ACKs sent")                                                                                \
-    X(fail_acks_sent, "FAIL_ACKs sent")                                                                      \
-    X(messages_received, "channel messages received")                                                        \
-    X(messages_undecodable, "channel messages whose content could not be decoded")                           \
-    X(messages_swallowed, "messages of interceptors and maps that this node does not run")                   \
-    X(rpc_unserved, "RPC requests answered with NoRpcChannelReply")                                          \
-    X(messages_sent, "channel messages sent (one per member)")                                               \
-    X(messages_resent, "channel messages sent again after an error")                                         \
-    X(messages_failed, "channel messages given up for a member")                                             \
-    X(messages_dropped_full, "channel messages dropped because a member's queue was full")                   \
-    X(ack_timeouts, "acknowledgements that did not come in time")                                            \
-    X(bytes_received, "bytes received from members")                                                         \
-    X(bytes_sent, "bytes sent to members")                                                                   \
-    X(sessions_created, "sessions created")                                                                  \
-    X(sessions_expired, "sessions ended by time")                                                            \
-    X(sessions_rejected, "sessions refused because a limit was reached")                                     \
-    X(deltas_parked, "deltas kept back because a tombstone stands")                                          \
-    X(changes_stale, "changes ignored because a later one is held")                                          \
-    X(contexts_refused, "contexts refused because maxContexts was reached")                                  \
-    X(transfers_sent, "state transfers answered")                                                            \
-    X(transfers_received, "state transfers received")                                                        \
-    X(repairs_received, "sessions taken over from another clusterd node's comparison")                       \
-    X(clients_accepted, "front-door connections accepted")                                                   \
-    X(clients_refused, "front-door connections refused")                                                     \
-    X(commands, "front-door commands carried out")                                                           \
-    X(commands_unknown, "unknown front-door commands")                                                       \
+#define METRIC_LIST(X)                                                                     \
+    X(heartbeats_sent, "multicast heartbeats sent")                                        \
+    X(heartbeats_received, "heartbeats of other members heard")                            \
+    X(datagrams_bad, "datagrams on the membership port that are no member record")         \
+    X(datagrams_foreign_domain, "heartbeats of members of another domain")                 \
+    X(members_added, "members added to the view")                                          \
+    X(members_disappeared, "members removed from the view")                                \
+    X(probes_sent, "TCP probes made by the failure detector")                              \
+    X(connections_accepted, "peer connections accepted")                                   \
+    X(connections_refused, "peer connections refused by allowFrom or a limit")             \
+    X(frames_received, "frames received")                                                  \
+    X(frames_bad, "malformed frames: the connection was closed")                           \
+    X(acks_sent, "ACKs sent")                                                              \
+    X(fail_acks_sent, "FAIL_ACKs sent")                                                    \
+    X(messages_received, "channel messages received")                                      \
+    X(messages_undecodable, "channel messages whose content could not be decoded")         \
+    X(messages_swallowed, "messages of interceptors and maps that this node does not run") \
+    X(rpc_unserved, "RPC requests answered with NoRpcChannelReply")                        \
+    X(messages_sent, "channel messages sent (one per member)")                             \
+    X(messages_resent, "channel messages sent again after an error")                       \
+    X(messages_failed, "channel messages given up for a member")                           \
+    X(messages_dropped_full, "channel messages dropped because a member's queue was full") \
+    X(ack_timeouts, "acknowledgements that did not come in time")                          \
+    X(bytes_received, "bytes received from members")                                       \
+    X(bytes_sent, "bytes sent to members")                                                 \
+    X(sessions_created, "sessions created")                                                \
+    X(sessions_expired, "sessions ended by time")                                          \
+    X(sessions_rejected, "sessions refused because a limit was reached")                   \
+    X(deltas_parked, "deltas kept back because a tombstone stands")                        \
+    X(changes_stale, "changes ignored because a later one is held")                        \
+    X(contexts_refused, "contexts refused because maxContexts was reached")                \
+    X(transfers_sent, "state transfers answered")                                          \
+    X(transfers_received, "state transfers received")                                      \
+    X(repairs_received, "sessions taken over from another clusterd node's comparison")     \
+    X(clients_accepted, "front-door connections accepted")                                 \
+    X(clients_refused, "front-door connections refused")                                   \
+    X(commands, "front-door commands carried out")                                         \
+    X(commands_unknown, "unknown front-door commands")                                     \
     X(replicas_short, "writes acknowledged by fewer members than minAcks")
 
 struct metrics {
