@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Membership by multicast heartbeats (Tomcat: McastService, McastServiceImpl). Main loop only. Tells of
+ * members that appear and disappear; what is to be believed is decided above (TcpFailureDetector).
+ */
+#ifndef CLUSTERD_MEMBERSHIP_MCAST_H
+#define CLUSTERD_MEMBERSHIP_MCAST_H
+
+#include "clusterd/conf/option.h"
+#include "clusterd/loop/host.h"
+#include "clusterd/membership/view.h"
+#include "clusterd/util/diag.h"
+#include "clusterd/util/metric.h"
+
+struct mcast_conf {
+    char *address; /* group */
+    unsigned port;
+    uint64_t frequency_ms, drop_time_ms;
+    char *bind;
+    int64_t ttl;            /* -1 = the system's */
+    uint64_t so_timeout_ms; /* accepted for Tomcat's sake: expiry has its own timer here */
+    bool local_loopback_disabled;
+    bool recovery_enabled;
+    unsigned recovery_counter;
+    uint64_t recovery_sleep_time_ms;
+    char *domain;
+};
+extern const struct option_spec
+    mcast_options[]; /* old names: mcastAddr, mcastPort, mcastFrequency, mcastDropTime ... */
+
+struct mcast_events {
+    /* A member that was not known is heard, or one that had disappeared is heard again. */
+    void (*on_added)(void *arg, struct member *m);
+    /* shutdown: it said BABY-ALEX; else it was silent for longer than dropTime. */
+    void (*on_disappeared)(void *arg, struct member *m, bool shutdown);
+    /* A group datagram that holds framed messages (send option 0x40). The span is valid during the call. */
+    void (*on_frames)(void *arg, struct span packet);
+    /* What our `alive` field shall say now. */
+    int64_t (*alive_ms)(void *arg);
+};
+
+struct mcast;
+
+/* Nothing is opened yet. `local` is the record that is announced (host, port, id, payload); the domain comes
+ * from conf. Errors of the configuration (no such interface, no group address) are told in *d. */
+fallible mcast_new(struct host *h, const struct mcast_conf *conf, const struct mcast_events *events,
+                   void *arg, struct metrics *metrics, struct diag *d, struct mcast **out);
+/* The levels of a channel's start (Channel.MBR_RX_SEQ, MBR_TX_SEQ). on_ready (may be NULL) follows 2 x
+ * frequency later. */
+typedef void (*mcast_ready_fn)(void *arg);
+fallible mcast_start_rx(struct mcast *m, const struct member_rec *local, mcast_ready_fn on_ready, void *arg,
+                        struct diag *d);
+fallible mcast_start_tx(struct mcast *m, mcast_ready_fn on_ready, void *arg);
+/* Changes what is announced and sends a heartbeat at once. */
+void mcast_announce(struct mcast *m, struct span payload);
+void mcast_beat(struct mcast *m); /* a heartbeat now, e.g. because `alive` changed its meaning */
+/* Forget a member, so that the next heartbeat of it is on_added again. */
+void mcast_forget(struct mcast *m, const struct member *member);
+/* One group datagram (framed message, send option 0x40): at most 65,507 bytes. */
+fallible mcast_broadcast(struct mcast *m, struct span packet);
+void mcast_stop(struct mcast *m); /* sends one BABY-ALEX record */
+void mcast_free(struct mcast *m);
+
+#endif
