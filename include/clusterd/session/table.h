@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The session table: all sessions of all contexts of one node, in shards with one mutex each. Any thread.
+ * Changes come in through table_apply(); the front door reads and writes through edit.h; everything else
+ * reads through snapshots.
+ */
+#ifndef CLUSTERD_SESSION_TABLE_H
+#define CLUSTERD_SESSION_TABLE_H
+
+#include "clusterd/conf/option.h"
+#include "clusterd/loop/loop.h"
+#include "clusterd/session/change.h"
+#include "clusterd/session/context.h"
+#include "clusterd/util/metric.h"
+
+struct table;
+
+struct table_conf {
+    uint64_t max_bytes;    /* session memory; 0 = no limit */
+    unsigned max_contexts; /* 1,000 */
+    bool auto_contexts;
+    uint64_t tombstone_ms;   /* 600,000 */
+    uint64_t park_ms;        /* 5,000 */
+    unsigned max_tombstones; /* of ended sessions and old ids, each: 1,000,000 */
+};
+
+#define TABLE_ID_MAX    512         /* bytes of a session id or front-door key */
+#define TABLE_NAME_MAX  65535       /* bytes of an attribute name */
+#define TABLE_VALUE_MAX (64u << 20) /* bytes of one attribute value */
+
+struct table *table_new(const struct table_conf *conf, struct metrics *metrics);
+void table_free(struct table *t);
+
+/* Contexts. find_or_add gives NULL (counted) when auto is off or the limit is reached. */
+struct context *table_context_add(struct table *t, struct span name); /* configured: no limit; before start */
+struct context *table_context_find(struct table *t, struct span name);
+struct context *table_context_find_or_add(struct table *t, struct span name);
+size_t table_contexts(struct table *t, struct context **out, size_t max); /* in order of their making */
+/* The context and session id of a front-door key in a database. Longest prefix wins. */
+struct context *table_route_key(struct table *t, unsigned database, struct span key, struct span *id);
+
+/* Times of one call, all of the calling loop. */
+struct table_now {
+    uint64_t mono_ms;
+    int64_t wall_ms;
+};
+struct table_now table_now(const struct loop *l);
+
+enum table_result {
+    TABLE_APPLIED, /* something changed */
+    TABLE_STALE,   /* nothing new in it */
+    TABLE_PARKED,  /* a tombstone stands: kept for park_ms in case the session is created anew */
+    TABLE_FULL,    /* refused for want of memory: the node is incomplete */
+};
+enum table_result table_apply(struct table *t, struct change *c, struct table_now now);
+
+/* The state of one session as a change that carries all of it (own versions in the entries). The caller
+ * unrefs. follow: also find it under an old id. NULL: no such session (or it is over). */
+struct change *table_snapshot(struct table *t, struct context *c, struct span id, bool follow,
+                              struct table_now now);
+
+/*
+ * Walks in the order of the stable hash: start with *at = 0; the walk is over when *at is 0 again afterwards.
+ * Each session that exists during the whole walk is seen at least once, whatever happens meanwhile. About
+ * `want` sessions a call. With graves, tombstones and aliases come as well (as changes with ENDED life or a
+ * new_id).
+ */
+typedef void (*table_walk_fn)(void *arg,
+                              struct change *snapshot); /* takes the reference; outside of all locks */
+void table_walk(struct table *t, struct context *only, bool graves, uint64_t *at, size_t want,
+                struct table_now now, table_walk_fn fn, void *arg);
+/* The same with ids only (SCAN, DBSIZE by hand): fn gets spans valid during the call; under no lock. */
+typedef void (*table_ids_fn)(void *arg, struct context *c, struct span id);
+void table_walk_ids(struct table *t, struct context *only, uint64_t *at, size_t want, struct table_now now,
+                    table_ids_fn fn, void *arg);
+
+/* Removes what is over, in slices: call often; looks at about `want` sessions. Returns the ids that ended by
+ * time. */
+void table_sweep(struct table *t, size_t want, struct table_now now);
+
+/* Comparison between clusterd nodes: one hash a shard over everything that is not younger than `quiet_ms`. */
+#define TABLE_SHARDS 64
+void table_digest(struct table *t, unsigned shard, struct table_now now, uint64_t quiet_ms, uint64_t *hash,
+                  uint64_t *count);
+/* (stable hash of context and id, hash of the state) of each session, tombstone and alias of a shard. */
+struct table_summary {
+    uint64_t key, state;
+};
+size_t table_summaries(struct table *t, unsigned shard, struct table_now now,
+                       struct table_summary **out_taken);
+struct change *table_snapshot_key(struct table *t, unsigned shard, uint64_t key, struct table_now now);
+
+/* For a node that has lost touch (healing): what is known to be over may have been missed. */
+uint64_t table_bytes(const struct table *t);
+uint64_t table_sessions(const struct table *t);
+uint64_t table_tombstones(const struct table *t);
+bool table_is_full(const struct table *t);
+uint64_t table_refused(const struct table *t); /* changes refused for want of memory so far */
+const struct table_conf *table_conf(const struct table *t);
+
+#endif
