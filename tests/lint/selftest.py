@@ -25,6 +25,9 @@ GOOD = {
     'src/loop/clock.c': HEAD + '#include <time.h>\n\nlong clock_now(void)\n{\n    return (long)time(NULL);\n}\n',
     'run.sh': '#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\necho hello\n',
     'tests/lint/layers.allow': '', 'tests/lint/prefix.allow': '', 'tests/lint/sizes.known': '',
+    'systemd/clusterd.service': '[Service]\nExecStart=/usr/bin/clusterd\n',
+    'systemd/clusterd.sysusers.conf': 'u clusterd -\n',
+    'systemd/clusterd.tmpfiles.conf': 'd /run/clusterd 0755 clusterd clusterd -\n',
     '.clang-format': (HERE.parents[1] / '.clang-format').read_text(),
 }
 
@@ -56,6 +59,9 @@ BAD = (
     ('leftovers', 'docs/NOTE.md', 'FIX' 'ME\n', 'docs/NOTE.md:1:'),
     ('format', 'src/wire/ugly.c', HEAD + 'int  ugly( void ) {return 1;}\n', 'src/wire/ugly.c:5:'),
     ('shell', 'bad.sh', '#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\nrm $1/*\n', 'bad.sh'),
+    ('systemd', 'systemd/clusterd.service', '[Service]\nExecStart=/usr/bin/clusterd\nUsr=clusterd\n', "Unknown key 'Usr'"),
+    ('systemd', 'systemd/clusterd.sysusers.conf', 'u someone -\n', 'made no user'),
+    ('systemd', 'systemd/clusterd.tmpfiles.conf', 'd /run/other 0755 clusterd clusterd -\n', 'made no /run/clusterd'),
 )
 
 
