@@ -8,6 +8,7 @@
 #ifndef CLUSTERD_SESSION_CONTEXT_H
 #define CLUSTERD_SESSION_CONTEXT_H
 
+#include "clusterd/conf/option.h"
 #include "clusterd/util/bytes.h"
 
 struct manager_conf { /* attributes of <Manager>, Tomcat's names */
