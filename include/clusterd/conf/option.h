@@ -59,9 +59,8 @@ struct option_spec {
     const char *name;    /* today's name; NULL ends the table */
     const char *aliases; /* older names, separated by blanks, or NULL */
     enum option_type type;
-    size_t offset; /* of the field: OPTION_AT() */
-    const char
-        *def; /* as it would stand in a file (a list: items separated by blanks); NULL: zero or empty */
+    size_t offset;            /* of the field: OPTION_AT() */
+    const char *def;          /* as in a file; a list: items separated by blanks; NULL: zero or empty */
     int64_t min, max;         /* numbers, in their own unit; both 0: any that is not negative */
     const char *const *names; /* ENUM, CLASS: what is accepted, NULL at the end */
     option_parse_fn parse;
@@ -77,7 +76,7 @@ struct option_spec {
  * Fill *out from a map (NULL: all defaults). `sections` are further keys of this map that the caller reads
  * itself (NULL-terminated; NULL = none). Reports every mistake, not only the first: unknown keys with the
  * nearest known one, wrong types, values out of range, a key given by two names, missing ones. *out is
- * complete in any case (defaults where something was wrong), must not have been filled before, and needs
+ * complete in any case (defaults where something was wrong), must be zero before, and needs
  * option_free(). ERR_CONFIG when anything was reported.
  */
 fallible option_load(const struct conf_node *map, const struct option_spec *rows, const char *const *sections,

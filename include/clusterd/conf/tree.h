@@ -40,7 +40,10 @@ const struct conf_node *tree_find(const struct conf_node *map, const char *key);
 const struct conf_node *tree_section(const struct conf_node *map, const char *key, enum conf_kind kind,
                                      struct diag *d);
 
-#define TREE_EACH(var, parent) \
-    for (const struct conf_node *var = (parent) ? (parent)->first : NULL; var; var = var->next)
+/* The first child, also of NULL: for (const struct conf_node *n = tree_first(map); n; n = n->next) */
+static inline const struct conf_node *tree_first(const struct conf_node *parent)
+{
+    return parent ? parent->first : NULL;
+}
 
 #endif
