@@ -120,7 +120,18 @@ have_proc()
     [ "$(id -u)" = 0 ] || return 0
     say "mounting /proc, which is missing here"
     mkdir -p /proc
-    mount -t proc proc /proc || say "could not mount /proc; going on without"
+    if mount -t proc proc /proc; then
+        PROC_MOUNTED=1
+    else
+        say "could not mount /proc; going on without"
+    fi
+}
+
+# Leave things as they were found, also after an interruption. Nodes that "demo --keep" leaves running keep /proc.
+finish()
+{
+    rm -f "$LOG"
+    [ -z "$PROC_MOUNTED" ] || [ "$KEEP" = --keep ] || umount /proc 2>/dev/null || umount -l /proc
 }
 
 # need NEEDS PURPOSE: install what is missing
@@ -209,7 +220,10 @@ if [ "$verb" = packages ]; then
     exit 0
 fi
 
+KEEP=${1:-}
+PROC_MOUNTED=
 LOG=$(mktemp)
-trap 'rm -f "$LOG"' EXIT
+trap finish EXIT
+trap 'exit 130' INT TERM
 have_proc
 "do_$verb" "$@"

@@ -6,6 +6,7 @@ set -eu
 cd "${1:-$(dirname "$0")/../..}"
 
 command -v systemd-analyze >/dev/null 2>&1 || { echo "systemd: skipped, there is no systemd-analyze"; exit 77; }
+[ -e /proc/self ] || { echo "systemd: skipped, its tools need /proc"; exit 77; }
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
