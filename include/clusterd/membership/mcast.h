@@ -17,7 +17,7 @@ struct mcast_conf {
     unsigned port;
     uint64_t frequency_ms, drop_time_ms;
     char *bind;
-    int64_t ttl;            /* -1 = the system's */
+    int ttl;                /* -1 = the system's */
     uint64_t so_timeout_ms; /* accepted for Tomcat's sake: expiry has its own timer here */
     bool local_loopback_disabled;
     bool recovery_enabled;
@@ -35,30 +35,42 @@ struct mcast_events {
     void (*on_disappeared)(void *arg, struct member *m, bool shutdown);
     /* A group datagram that holds framed messages (send option 0x40). The span is valid during the call. */
     void (*on_frames)(void *arg, struct span packet);
-    /* What our `alive` field shall say now. */
+    /* The `alive` of a known member jumped: its place in a view has changed. May be NULL. */
+    void (*on_reordered)(void *arg);
+    /* What our `alive` field shall say now. NULL: the time since the first start. */
     int64_t (*alive_ms)(void *arg);
 };
 
 struct mcast;
 
-/* Nothing is opened yet. `local` is the record that is announced (host, port, id, payload); the domain comes
- * from conf. Errors of the configuration (no such interface, no group address) are told in *d. */
+/* Nothing is opened yet. Mistakes of the configuration (no group address, a bind that is no address) are told
+ * in *d; whether there is such an interface shows when the socket is opened. */
 fallible mcast_new(struct host *h, const struct mcast_conf *conf, const struct mcast_events *events,
                    void *arg, struct metrics *metrics, struct diag *d, struct mcast **out);
-/* The levels of a channel's start (Channel.MBR_RX_SEQ, MBR_TX_SEQ). on_ready (may be NULL) follows 2 x
- * frequency later. */
+/*
+ * The two levels of a channel's start (Channel.MBR_RX_SEQ: hear others; MBR_TX_SEQ: announce oneself); either
+ * opens the socket when the other has not. `local` is the record that is announced (host, port, id, payload;
+ * copied); the domain comes from the configuration. on_ready (may be NULL) follows 2 x frequency later,
+ * unless mcast_stop() comes first.
+ */
 typedef void (*mcast_ready_fn)(void *arg);
 fallible mcast_start_rx(struct mcast *m, const struct member_rec *local, mcast_ready_fn on_ready, void *arg,
                         struct diag *d);
-fallible mcast_start_tx(struct mcast *m, mcast_ready_fn on_ready, void *arg);
+fallible mcast_start_tx(struct mcast *m, const struct member_rec *local, mcast_ready_fn on_ready, void *arg,
+                        struct diag *d);
 /* Changes what is announced and sends a heartbeat at once. */
 void mcast_announce(struct mcast *m, struct span payload);
 void mcast_beat(struct mcast *m); /* a heartbeat now, e.g. because `alive` changed its meaning */
 /* Forget a member, so that the next heartbeat of it is on_added again. */
 void mcast_forget(struct mcast *m, const struct member *member);
-/* One group datagram (framed message, send option 0x40): at most 65,507 bytes. */
+/* Is this member heard at present? */
+bool mcast_hears(const struct mcast *m, const struct member *member);
+/* The domain that is announced; lives as long as m. */
+struct span mcast_domain(const struct mcast *m);
+/* One group datagram (framed message, send option 0x40): at most MCAST_PACKET_MAX bytes. */
+#define MCAST_PACKET_MAX ((size_t)65507)
 fallible mcast_broadcast(struct mcast *m, struct span packet);
-void mcast_stop(struct mcast *m); /* sends one BABY-ALEX record */
+void mcast_stop(struct mcast *m); /* sends one BABY-ALEX record when it had announced itself */
 void mcast_free(struct mcast *m);
 
 #endif
