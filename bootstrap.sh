@@ -139,7 +139,7 @@ need()
 {
     packages=$(missing_packages "$1" | tr '\n' ' ')
     if [ -z "$packages" ]; then
-        say "all that $2 needs is installed"
+        say "nothing to install for $2"
         return 0
     fi
     command -v apt-get >/dev/null 2>&1 || fail "apt-get is not there; $2 needs: $packages"
@@ -164,14 +164,19 @@ compile()
     ) || fail "preset $1 does not build"
 }
 
-do_build()
+build_release()
 {
-    need "$BUILD_NEEDS" "building"
     compile release
     for program in clusterd clusterctl; do
         [ -x "$ROOT/build/release/$program" ] || fail "the build left no build/release/$program"
     done
     say "built: build/release/clusterd build/release/clusterctl"
+}
+
+do_build()
+{
+    need "$BUILD_NEEDS" "building"
+    build_release
 }
 
 do_test()
@@ -187,7 +192,7 @@ do_test()
 do_demo()
 {
     need "$BUILD_NEEDS$DEMO_NEEDS" "the demo"
-    do_build
+    build_release
     "$ROOT/tests/system/demo.sh" "$@"
 }
 
