@@ -53,12 +53,12 @@ struct timer {
     struct loop *loop;
     timer_fn fn;
     void *arg;
-    void *impl; /* the loop's own; NULL when it never ran */
+    size_t slot; /* the loop's own: the place in its heap of timers */
     bool active;
 };
 void timer_init(struct timer *t, struct loop *l, timer_fn fn, void *arg);
 void timer_start(struct timer *t, uint64_t delay_ms); /* restarts when active */
 void timer_stop(struct timer *t);                     /* afterwards fn is not called */
-void timer_fini(struct timer *t);                     /* stop and free what the loop holds */
+void timer_fini(struct timer *t);                     /* stop; the loop holds nothing of it any more */
 
 #endif

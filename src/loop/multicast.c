@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Group sockets of both kinds: the common object; the kind joins and sends (real_multicast.c, sim_net.c).
+ * One loop, own thread.
+ */
+#include "loop_impl.h"
+
+fallible multicast_open(struct loop *l, const struct multicast_options *o, multicast_fn on_packet,
+                        multicast_error_fn on_error, void *arg, struct diag *d, struct multicast **out)
+{
+    struct multicast *m = mem_zalloc(l->ops->multicast_size);
+
+    ASSERT(loop_is_current(l));
+    m->loop = l;
+    m->options = *o;
+    m->on_packet = on_packet;
+    m->on_error = on_error;
+    m->arg = arg;
+    enum err e = l->ops->mc_open(m, d);
+    if (e) {
+        mem_free(m);
+        return e;
+    }
+    link_push_back(&l->multicasts, &m->all);
+    *out = m;
+    return ERR_OK;
+}
+
+fallible multicast_send(struct multicast *m, struct span packet)
+{
+    ASSERT(loop_is_current(m->loop));
+    return m->loop->ops->mc_send(m, packet);
+}
+
+const char *multicast_error_text(const struct multicast *m)
+{
+    return m->error;
+}
+
+void multicast_close(struct multicast *m)
+{
+    ASSERT(loop_is_current(m->loop));
+    link_remove(&m->all);
+    m->loop->ops->mc_close(m);
+    mem_free(m);
+}
