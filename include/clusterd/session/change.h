@@ -53,6 +53,7 @@ struct change {
     struct version floor;    /* entries below it are gone; none = says nothing */
     bool created;            /* front door: the session did not exist before (Tomcats get CREATED) */
     bool touches;            /* counts as an access */
+    bool life_front;         /* with OPEN: opened by the front door: without a TTL it never ends by time */
     bool by_clusterd;        /* the last writer is a clusterd node: expiry is exact */
     bool not_new;            /* isNew becomes false */
     int64_t created_wall_ms; /* 0 = not said */

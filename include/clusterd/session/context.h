@@ -12,15 +12,15 @@
 #include "clusterd/util/bytes.h"
 
 struct manager_conf { /* attributes of <Manager>, Tomcat's names */
-    char *class_name;
+    int class_name;   /* DeltaManager is the only one */
     bool expire_sessions_on_shutdown;
     int64_t state_transfer_timeout_s; /* 60; -1 = for ever */
     bool send_all_sessions;           /* accepted for Tomcat's sake: blocks are always small here */
-    unsigned send_all_sessions_size;
-    uint64_t send_all_sessions_wait_ms;
+    int32_t send_all_sessions_size;
+    int64_t send_all_sessions_wait_ms;
     bool state_timestamp_drop;
-    int64_t max_active_sessions; /* -1 = no limit */
-    int64_t max_inactive_s;      /* 1800: for sessions whose creator did not say */
+    int32_t max_active_sessions; /* -1 = no limit */
+    int64_t max_inactive_s;      /* ours, 1800: for sessions whose creator did not say */
 };
 extern const struct option_spec context_manager_options[];
 

@@ -24,9 +24,10 @@ struct table_conf {
     unsigned max_tombstones; /* of ended sessions and old ids, each: 1,000,000 */
 };
 
-#define TABLE_ID_MAX    512         /* bytes of a session id or front-door key */
-#define TABLE_NAME_MAX  65535       /* bytes of an attribute name */
-#define TABLE_VALUE_MAX (64u << 20) /* bytes of one attribute value */
+#define TABLE_ID_MAX      512         /* bytes of a session id or front-door key */
+#define TABLE_CONTEXT_MAX 255         /* bytes of a context name */
+#define TABLE_NAME_MAX    65535       /* bytes of an attribute name */
+#define TABLE_VALUE_MAX   (64u << 20) /* bytes of one attribute value */
 
 struct table *table_new(const struct table_conf *conf, struct metrics *metrics);
 void table_free(struct table *t);
@@ -88,7 +89,6 @@ struct table_summary {
 };
 size_t table_summaries(struct table *t, unsigned shard, struct table_now now,
                        struct table_summary **out_taken);
-struct change *table_snapshot_key(struct table *t, unsigned shard, uint64_t key, struct table_now now);
 
 /* For a node that has lost touch (healing): what is known to be over may have been missed. */
 uint64_t table_bytes(const struct table *t);

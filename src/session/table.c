@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The session table; see table.h. Any thread. Nothing is called back, encoded or sent under a shard's lock.
+ * Here: finding, applying changes, renames, parking, memory. Contexts: table_context.c; walks, sweeping and
+ * comparison: table_walk.c.
+ */
+#include "table_private.h"
+
+#include "clusterd/util/log.h"
+#include "clusterd/util/mem.h"
+
+#define ALIAS_HOPS_MAX  16    /* an id changes at login and at fail-over: chains are short */
+#define PARKED_MAX      10000 /* changes */
+#define HARD_LIMIT(max) ((max) + (max) / 20)
+
+struct parked {
+    struct link link;
+    struct change *change;
+    uint64_t until_mono_ms;
+};
+
+struct table_now table_now(const struct loop *l)
+{
+    return (struct table_now){loop_mono_ms(l), loop_wall_ms(l)};
+}
+
+struct table *table_new(const struct table_conf *conf, struct metrics *metrics)
+{
+    struct table *t = MEM_NEW(struct table);
+
+    t->conf = *conf;
+    t->metrics = metrics;
+    for (unsigned i = 0; i < TABLE_SHARDS; i++) {
+        lock_init(&t->shards[i].lock);
+        htab_init(&t->shards[i].sessions, session_item_key);
+    }
+    lock_init(&t->park_lock);
+    link_init(&t->parked);
+    table_contexts_init(t);
+    return t;
+}
+
+static void parked_free(struct parked *p)
+{
+    change_unref(p->change);
+    mem_free(p);
+}
+
+void table_free(struct table *t)
+{
+    if (!t)
+        return;
+    for (unsigned i = 0; i < TABLE_SHARDS; i++) {
+        size_t at = 0;
+        for (struct session *s; (s = htab_next(&t->shards[i].sessions, &at));)
+            session_free(s);
+        htab_fini(&t->shards[i].sessions);
+        lock_fini(&t->shards[i].lock);
+    }
+    for (struct link *l; (l = link_pop_front(&t->parked));)
+        parked_free(CONTAINER_OF(l, struct parked, link));
+    lock_fini(&t->park_lock);
+    table_contexts_fini(t);
+    mem_free(t);
+}
+
+struct session *table_find_locked(struct table *t, struct context *c, struct span id)
+{
+    uint8_t key[SESSION_TAG_LEN + TABLE_ID_MAX];
+
+    if (id.n > TABLE_ID_MAX)
+        return NULL;
+    return htab_find(&t->shards[table_shard_of(session_stable_key(c, id))].sessions,
+                     session_table_key(c, id, key));
+}
+
+struct session *table_add_locked(struct table *t, struct context *c, struct span id, uint64_t mono_ms)
+{
+    struct session *s = session_new(c, id, mono_ms);
+
+    htab_put(&t->shards[table_shard_of(s->key)].sessions, s);
+    atomic_fetch_add(&t->bytes, session_bytes(s));
+    return s;
+}
+
+void table_remove_locked(struct table *t, struct session *s)
+{
+    htab_remove(&t->shards[table_shard_of(s->key)].sessions, session_item_key(s));
+    atomic_fetch_sub(&t->bytes, session_bytes(s));
+    if (s->kind != SESSION_LIVE)
+        atomic_fetch_sub(&t->graves, 1);
+    if (s->counted) {
+        atomic_fetch_sub(&s->context->sessions, 1);
+        atomic_fetch_sub(&t->sessions, 1);
+    }
+    session_free(s);
+}
+
+struct table_mark table_before(const struct session *s)
+{
+    return (struct table_mark){session_bytes(s), s->kind != SESSION_LIVE};
+}
+
+void table_after(struct table *t, struct session *s, struct table_mark before)
+{
+    size_t bytes = session_bytes(s);
+    bool grave = s->kind != SESSION_LIVE, alive = session_is_alive(s);
+
+    /* Unsigned wrap-around makes this right for shrinking too. */
+    atomic_fetch_add(&t->bytes, (unsigned long long)bytes - before.bytes);
+    if (grave != before.grave)
+        atomic_fetch_add(&t->graves, grave ? 1 : (unsigned long long)-1);
+    if (alive == s->counted)
+        return;
+    s->counted = alive;
+    atomic_fetch_add(&s->context->sessions, alive ? 1 : -1);
+    atomic_fetch_add(&t->sessions, alive ? 1 : (unsigned long long)-1);
+    if (alive)
+        metric_inc(t->metrics, sessions_created);
+}
+
+bool table_refuses(struct table *t, bool exists)
+{
+    uint64_t max = t->conf.max_bytes, used = atomic_load(&t->bytes);
+
+    return max && used >= (exists ? HARD_LIMIT(max) : max);
+}
+
+static void lock_two(struct table *t, unsigned a, unsigned b)
+{
+    lock_take(&t->shards[a < b ? a : b].lock);
+    if (a != b)
+        lock_take(&t->shards[a < b ? b : a].lock);
+}
+
+static void unlock_two(struct table *t, unsigned a, unsigned b)
+{
+    lock_drop(&t->shards[a].lock);
+    if (a != b)
+        lock_drop(&t->shards[b].lock);
+}
+
+static void park(struct table *t, struct change *c, uint64_t mono_ms)
+{
+    lock_take(&t->park_lock);
+    if (t->n_parked < PARKED_MAX) {
+        struct parked *p = MEM_NEW(struct parked);
+        p->change = change_ref(c);
+        p->until_mono_ms = mono_ms + t->conf.park_ms;
+        link_push_back(&t->parked, &p->link);
+        t->n_parked++;
+    }
+    lock_drop(&t->park_lock);
+    metric_inc(t->metrics, deltas_parked);
+}
+
+/* Takes what waits for this session out of the parking lot and applies it. */
+static void unpark(struct table *t, struct context *c, struct span id, struct table_now now)
+{
+    struct link mine;
+
+    link_init(&mine);
+    lock_take(&t->park_lock);
+    LINK_EACH_SAFE(l, &t->parked)
+    {
+        struct parked *p = CONTAINER_OF(l, struct parked, link);
+        if (p->change->context == c && span_eq(p->change->id, id)) {
+            link_remove(l);
+            link_push_back(&mine, l);
+            t->n_parked--;
+        }
+    }
+    lock_drop(&t->park_lock);
+    for (struct link *l; (l = link_pop_front(&mine));) {
+        struct parked *p = CONTAINER_OF(l, struct parked, link);
+        (void)table_apply(t, p->change, now);
+        parked_free(p);
+    }
+}
+
+void table_forget_parked(struct table *t, uint64_t mono_ms)
+{
+    struct link over;
+
+    link_init(&over);
+    lock_take(&t->park_lock);
+    LINK_EACH_SAFE(l, &t->parked)
+    {
+        /* In order of parking, hence of expiry. */
+        if (CONTAINER_OF(l, struct parked, link)->until_mono_ms > mono_ms)
+            break;
+        link_remove(l);
+        link_push_back(&over, l);
+        t->n_parked--;
+    }
+    lock_drop(&t->park_lock);
+    for (struct link *l; (l = link_pop_front(&over));)
+        parked_free(CONTAINER_OF(l, struct parked, link));
+}
+
+/* An opening later than the change of id claims the old id for a new session; anything else follows the new
+ * id. */
+static bool follows_alias(const struct session *alias, const struct change *c)
+{
+    return !(c->life_kind == CHANGE_LIFE_OPEN && version_cmp(c->life, alias->alias_version) > 0);
+}
+
+/* One attempt under one shard's lock. `id` is where the session is looked for; when an alias stands there its
+ * target is written to `next` and true returned. */
+static bool apply_at(struct table *t, struct change *c, struct span id, struct table_now now,
+                     struct buf *next, enum table_result *result, bool *reopened)
+{
+    uint64_t key = session_stable_key(c->context, id);
+    struct shard *sh = &t->shards[table_shard_of(key)];
+
+    lock_take(&sh->lock);
+    struct session *s = table_find_locked(t, c->context, id);
+    if (s && s->kind == SESSION_ALIAS && follows_alias(s, c)) {
+        buf_clear(next);
+        wr_span(next, blob_span(s->alias));
+        lock_drop(&sh->lock);
+        return true;
+    }
+    bool brings = c->n > 0 || c->life_kind == CHANGE_LIFE_OPEN;
+    if (brings && table_refuses(t, s != NULL)) {
+        lock_drop(&sh->lock);
+        atomic_fetch_add(&t->refused, 1);
+        metric_inc(t->metrics, sessions_rejected);
+        *result = TABLE_FULL;
+        return false;
+    }
+    if (!s)
+        s = table_add_locked(t, c->context, id, now.mono_ms);
+    struct table_mark mark = table_before(s);
+    bool was_grave = s->kind == SESSION_GRAVE;
+    if (s->kind == SESSION_ALIAS)
+        session_unalias(s);
+    bool changed = session_merge(s, c, now);
+    table_after(t, s, mark);
+    *reopened = was_grave && s->kind == SESSION_LIVE;
+    *result = was_grave && s->kind == SESSION_GRAVE && c->n && !changed ? TABLE_PARKED
+              : changed                                                 ? TABLE_APPLIED
+                                                                        : TABLE_STALE;
+    lock_drop(&sh->lock);
+    return false;
+}
+
+/*
+ * The ids are in one of three states each; what happens depends on versions only:
+ *   - `from` was renamed by a later change already: this one is history.
+ *   - `to` was renamed by a later change: the state belongs to where that went (the caller follows and comes
+ * again).
+ *   - `to` was renamed earlier: the id is claimed back (a route that moved away and home again).
+ */
+static enum table_result rename_locked(struct table *t, struct change *c, struct span from, struct span to,
+                                       struct table_now now, struct buf *next)
+{
+    struct session *so = table_find_locked(t, c->context, from), *sn = table_find_locked(t, c->context, to);
+
+    buf_clear(next);
+    if (so && so->kind == SESSION_ALIAS && version_cmp(so->alias_version, c->version) >= 0)
+        return TABLE_STALE;
+    if (sn && sn->kind == SESSION_ALIAS && version_cmp(sn->alias_version, c->version) > 0) {
+        wr_span(next, blob_span(sn->alias));
+        return TABLE_STALE;
+    }
+    /* A session that was opened under the old id after the rename has nothing to do with it. */
+    if (so && so->kind == SESSION_LIVE && so->life_kind == CHANGE_LIFE_OPEN &&
+        version_cmp(so->life, c->version) > 0)
+        return TABLE_STALE;
+    if (!sn)
+        sn = table_add_locked(t, c->context, to, now.mono_ms);
+    struct table_mark mark = table_before(sn);
+    if (sn->kind == SESSION_ALIAS)
+        session_unalias(sn);
+    if (!so)
+        so = table_add_locked(t, c->context, from, now.mono_ms);
+    sn->flow = so->flow;
+    if (so->kind != SESSION_ALIAS) {
+        struct change *all = session_snapshot(so, now);
+        session_merge(sn, all, now);
+        change_unref(all);
+    }
+    sn->changed_mono_ms = now.mono_ms;
+    table_after(t, sn, mark);
+    mark = table_before(so);
+    session_make_alias(so, to, c->version);
+    so->changed_mono_ms = now.mono_ms;
+    table_after(t, so, mark);
+    return TABLE_APPLIED;
+}
+
+static enum table_result apply_rename(struct table *t, struct change *c, struct table_now now)
+{
+    struct buf to = {0}, next = {0};
+    enum table_result result = TABLE_STALE;
+
+    wr_span(&to, c->new_id);
+    for (int hop = 0; hop < ALIAS_HOPS_MAX; hop++) {
+        struct span target = buf_span(&to);
+        if (span_eq(target, c->id))
+            break; /* it came back to where it began, later */
+        unsigned a = table_shard_of(session_stable_key(c->context, c->id));
+        unsigned b = table_shard_of(session_stable_key(c->context, target));
+        lock_two(t, a, b);
+        result = rename_locked(t, c, c->id, target, now, &next);
+        unlock_two(t, a, b);
+        if (next.n == 0)
+            break;
+        struct buf swap = to;
+        to = next;
+        next = swap;
+    }
+    if (result == TABLE_APPLIED)
+        unpark(t, c->context, buf_span(&to), now);
+    buf_fini(&to);
+    buf_fini(&next);
+    return result;
+}
+
+enum table_result table_apply(struct table *t, struct change *c, struct table_now now)
+{
+    enum table_result result = TABLE_STALE;
+    bool reopened = false;
+
+    if (c->id.n > TABLE_ID_MAX || c->new_id.n > TABLE_ID_MAX)
+        return TABLE_STALE;
+    if (c->new_id.n)
+        return apply_rename(t, c, now);
+    struct buf at = {0}, next = {0};
+    wr_span(&at, c->id);
+    for (int hop = 0; hop < ALIAS_HOPS_MAX; hop++) {
+        if (!apply_at(t, c, buf_span(&at), now, &next, &result, &reopened))
+            break;
+        struct buf swap = at;
+        at = next;
+        next = swap;
+    }
+    if (result == TABLE_PARKED)
+        park(t, c, now.mono_ms);
+    if (reopened)
+        unpark(t, c->context, buf_span(&at), now);
+    if (result == TABLE_STALE)
+        metric_inc(t->metrics, changes_stale);
+    buf_fini(&at);
+    buf_fini(&next);
+    return result;
+}
+
+struct change *table_snapshot(struct table *t, struct context *c, struct span id, bool follow,
+                              struct table_now now)
+{
+    struct buf at = {0};
+    struct change *found = NULL;
+
+    wr_span(&at, id);
+    for (int hop = 0; hop < ALIAS_HOPS_MAX && at.n <= TABLE_ID_MAX; hop++) {
+        struct shard *sh = &t->shards[table_shard_of(session_stable_key(c, buf_span(&at)))];
+        bool again = false;
+        lock_take(&sh->lock);
+        struct session *s = table_find_locked(t, c, buf_span(&at));
+        if (s && s->kind == SESSION_ALIAS && follow) {
+            buf_clear(&at);
+            wr_span(&at, blob_span(s->alias));
+            again = true;
+        } else if (s && session_is_visible(s, now)) {
+            found = session_snapshot(s, now);
+        }
+        lock_drop(&sh->lock);
+        if (!again)
+            break;
+    }
+    buf_fini(&at);
+    return found;
+}
+
+uint64_t table_bytes(const struct table *t)
+{
+    return atomic_load(&t->bytes);
+}
+
+uint64_t table_sessions(const struct table *t)
+{
+    return atomic_load(&t->sessions);
+}
+
+uint64_t table_tombstones(const struct table *t)
+{
+    return atomic_load(&t->graves);
+}
+
+bool table_is_full(const struct table *t)
+{
+    return t->conf.max_bytes && atomic_load(&t->bytes) >= t->conf.max_bytes;
+}
+
+uint64_t table_refused(const struct table *t)
+{
+    return atomic_load(&t->refused);
+}
+
+const struct table_conf *table_conf(const struct table *t)
+{
+    return &t->conf;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The contexts of a table, and which of them a front-door key belongs to; see context.h. Any thread; the list
+ * only grows, so a context found once may be used without the lock.
+ */
+#include "table_private.h"
+
+#include "clusterd/util/log.h"
+#include "clusterd/util/mem.h"
+
+#include <stdio.h>
+
+static struct span context_key(const void *item)
+{
+    return span_str(((const struct context *)item)->name);
+}
+
+static const char *const no_names[] = {"DeltaManager", NULL};
+
+const struct option_spec context_manager_options[] = {
+    {.name = "className",
+     .type = OPTION_CLASS,
+     OPTION_AT(struct manager_conf, class_name),
+     .def = "DeltaManager",
+     .names = no_names,
+     .doc = "manager of the sessions: every member holds every session"},
+    {.name = "expireSessionsOnShutdown",
+     .type = OPTION_BOOL,
+     OPTION_AT(struct manager_conf, expire_sessions_on_shutdown),
+     .def = "false",
+     .doc = "end this context's sessions everywhere when this node stops"},
+    {.name = "stateTransferTimeout",
+     .type = OPTION_SECONDS,
+     OPTION_AT(struct manager_conf, state_transfer_timeout_s),
+     .def = "60",
+     .min = -1,
+     .max = 86400,
+     .doc = "how long to wait for the sessions of others when starting; -1 waits for ever"},
+    {.name = "sendAllSessions",
+     .type = OPTION_BOOL,
+     OPTION_AT(struct manager_conf, send_all_sessions),
+     .def = "true",
+     .flags = OPTION_NO_EFFECT,
+     .doc = "Tomcat's choice between one block and several; clusterd always sends small blocks"},
+    {.name = "sendAllSessionsSize",
+     .type = OPTION_INT,
+     OPTION_AT(struct manager_conf, send_all_sessions_size),
+     .def = "1000",
+     .min = 1,
+     .max = INT32_MAX,
+     .flags = OPTION_NO_EFFECT,
+     .doc = "Tomcat's block size of a state transfer"},
+    {.name = "sendAllSessionsWaitTime",
+     .type = OPTION_MS,
+     OPTION_AT(struct manager_conf, send_all_sessions_wait_ms),
+     .def = "2000",
+     .max = 3600000,
+     .flags = OPTION_NO_EFFECT,
+     .doc = "Tomcat's pause between blocks; clusterd is paced by acknowledgements"},
+    {.name = "stateTimestampDrop",
+     .type = OPTION_BOOL,
+     OPTION_AT(struct manager_conf, state_timestamp_drop),
+     .def = "true",
+     .flags = OPTION_NO_EFFECT,
+     .doc = "Tomcat drops messages older than a state transfer; clusterd compares versions instead"},
+    {.name = "maxActiveSessions",
+     .type = OPTION_INT,
+     OPTION_AT(struct manager_conf, max_active_sessions),
+     .def = "-1",
+     .min = -1,
+     .max = INT32_MAX,
+     .doc = "the front door refuses new sessions of the context above this number; -1 is no limit"},
+    {.name = "maxInactiveInterval",
+     .type = OPTION_SECONDS,
+     OPTION_AT(struct manager_conf, max_inactive_s),
+     .def = "1800",
+     .min = -1,
+     .max = INT32_MAX,
+     .doc =
+         "life without access of a Tomcat's session whose own interval has not arrived yet; -1 is for ever"},
+    {0}};
+
+void table_contexts_init(struct table *t)
+{
+    lock_init(&t->contexts_lock);
+    htab_init(&t->contexts, context_key);
+}
+
+void table_contexts_fini(struct table *t)
+{
+    for (size_t i = 0; i < t->n_contexts; i++) {
+        mem_free((void *)(uintptr_t)t->context_list[i]->key_prefix.p);
+        mem_free(t->context_list[i]->name);
+        mem_free(t->context_list[i]);
+    }
+    mem_free(t->context_list);
+    htab_fini(&t->contexts);
+    lock_fini(&t->contexts_lock);
+}
+
+static struct context *add_locked(struct table *t, struct span name)
+{
+    struct context *c = MEM_NEW(struct context);
+
+    c->name = mem_strndup((const char *)name.p, name.n);
+    c->index = (uint32_t)t->n_contexts;
+    c->name_hash = hash_stable(name);
+    option_defaults(context_manager_options, &c->manager);
+    /* Readers index the list without the lock, so it never moves: room for the most that there can be. */
+    if (!t->context_list)
+        t->context_list = mem_array(TABLE_CONTEXTS_HARD_MAX, sizeof *t->context_list);
+    t->context_list[t->n_contexts++] = c;
+    htab_put(&t->contexts, c);
+    return c;
+}
+
+struct context *table_context_add(struct table *t, struct span name)
+{
+    lock_take(&t->contexts_lock);
+    struct context *c = htab_find(&t->contexts, name);
+    if (!c && t->n_contexts < TABLE_CONTEXTS_HARD_MAX)
+        c = add_locked(t, name);
+    lock_drop(&t->contexts_lock);
+    return c;
+}
+
+struct context *table_context_find(struct table *t, struct span name)
+{
+    lock_take(&t->contexts_lock);
+    struct context *c = htab_find(&t->contexts, name);
+    lock_drop(&t->contexts_lock);
+    return c;
+}
+
+struct context *table_context_find_or_add(struct table *t, struct span name)
+{
+    bool made = false;
+
+    if (name.n > TABLE_CONTEXT_MAX || memchr(name.n ? name.p : (const uint8_t *)"", 0, name.n))
+        return NULL;
+    lock_take(&t->contexts_lock);
+    struct context *c = htab_find(&t->contexts, name);
+    if (!c && t->conf.auto_contexts && t->n_contexts < t->conf.max_contexts) {
+        c = add_locked(t, name);
+        made = true;
+    }
+    lock_drop(&t->contexts_lock);
+    if (made)
+        log_info("Creating ClusterManager for context %s (first seen in a message)", c->name);
+    if (!c)
+        metric_inc(t->metrics, contexts_refused);
+    return c;
+}
+
+size_t table_contexts(struct table *t, struct context **out, size_t max)
+{
+    lock_take(&t->contexts_lock);
+    size_t n = t->n_contexts < max ? t->n_contexts : max;
+    if (n)
+        memcpy(out, t->context_list, n * sizeof *out);
+    lock_drop(&t->contexts_lock);
+    return n;
+}
+
+struct context *table_route_key(struct table *t, unsigned database, struct span key, struct span *id)
+{
+    struct context *best = NULL;
+
+    lock_take(&t->contexts_lock);
+    for (size_t i = 0; i < t->n_contexts; i++) {
+        struct context *c = t->context_list[i];
+        if (c->key_prefix.n && c->database == database && span_starts_with(key, c->key_prefix) &&
+            (!best || c->key_prefix.n > best->key_prefix.n))
+            best = c;
+    }
+    if (best) {
+        *id = span_of(key.p + best->key_prefix.n, key.n - best->key_prefix.n);
+    } else {
+        char name[16];
+        snprintf(name, sizeof name, "redis/%u", database);
+        *id = key;
+        best = htab_find(&t->contexts, span_str(name));
+        if (!best) {
+            best = add_locked(t, span_str(name));
+            best->internal = true;
+        }
+    }
+    lock_drop(&t->contexts_lock);
+    return best;
+}

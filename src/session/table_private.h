@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What edit.c shares with table.c: the shards. Lock order: at most two shard locks, in index order; below
+ * them the locks of the parking lot, of the context list and of the outbox.
+ */
+#ifndef CLUSTERD_SESSION_TABLE_PRIVATE_H
+#define CLUSTERD_SESSION_TABLE_PRIVATE_H
+
+#include "clusterd/loop/lock.h"
+#include "clusterd/session/table.h"
+#include "clusterd/util/hash.h"
+#include "clusterd/util/list.h"
+#include "session.h"
+
+struct shard {
+    struct lock lock;
+    struct htab sessions;
+};
+
+struct table {
+    struct table_conf conf;
+    struct metrics *metrics;
+    struct shard shards[TABLE_SHARDS];
+    atomic_ullong bytes;
+    atomic_ullong sessions, graves; /* graves: tombstones and aliases */
+    atomic_ullong refused;
+
+    struct lock contexts_lock;
+    struct htab contexts;
+    struct context **context_list; /* by index; grows under the lock, entries never change */
+    size_t n_contexts;
+
+    struct lock park_lock;
+    struct link parked;
+    size_t n_parked;
+
+    size_t sweep_shard, sweep_at;
+};
+
+static inline unsigned table_shard_of(uint64_t key)
+{
+    return (unsigned)(key >> 58); /* the top 6 bits: walks go shard by shard in the order of the hash */
+}
+_Static_assert(TABLE_SHARDS == 1 << 6, "the shard is the top 6 bits of the key");
+
+/* Under the shard's lock. */
+struct session *table_find_locked(struct table *t, struct context *c, struct span id);
+struct session *table_add_locked(struct table *t, struct context *c, struct span id, uint64_t mono_ms);
+void table_remove_locked(struct table *t, struct session *s);
+/* Around every mutation of a session: `before` gives what `after` compares with. */
+struct table_mark {
+    size_t bytes;
+    bool grave;
+};
+struct table_mark table_before(const struct session *s);
+void table_after(struct table *t, struct session *s, struct table_mark before);
+void table_contexts_init(struct table *t);
+void table_contexts_fini(struct table *t);
+/* Drops what has been parked long enough. */
+void table_forget_parked(struct table *t, uint64_t mono_ms);
+#define TABLE_CONTEXTS_HARD_MAX 65536 /* maxContexts may be no larger */
+/* Would this change be refused for want of memory? */
+bool table_refuses(struct table *t, bool exists);
+
+#endif
