@@ -24,6 +24,7 @@
     X(acks_sent, "ACKs sent")                                                              \
     X(fail_acks_sent, "FAIL_ACKs sent")                                                    \
     X(messages_received, "channel messages received")                                      \
+    X(messages_unknown_source, "channel messages whose source was not in the view")        \
     X(messages_undecodable, "channel messages whose content could not be decoded")         \
     X(messages_swallowed, "messages of interceptors and maps that this node does not run") \
     X(rpc_unserved, "RPC requests answered with NoRpcChannelReply")                        \
