@@ -21,6 +21,7 @@ struct level {
 struct builder {
     struct diag *diag;
     const char *file;
+    struct span yaml;
     struct conf_node *root;
     struct level levels[TREE_DEPTH_MAX];
     unsigned depth, n_nodes, n_documents;
@@ -175,9 +176,14 @@ static enum err on_event(struct builder *b, const yaml_event_t *e)
 
 static enum err syntax_error(struct builder *b, const yaml_parser_t *y)
 {
-    unsigned line = (unsigned)(y->error == YAML_READER_ERROR ? y->mark.line : y->problem_mark.line) + 1;
+    unsigned line = (unsigned)y->problem_mark.line + 1;
     const char *problem = y->problem ? y->problem : "not YAML";
 
+    if (y->error == YAML_READER_ERROR) { /* libyaml tells only where in the file */
+        line = 1;
+        for (size_t i = 0; i < y->problem_offset && i < b->yaml.n; i++)
+            line += b->yaml.p[i] == '\n';
+    }
     if (y->context)
         return diag_error(b->diag, b->file, line, "%s %s", y->context, problem);
     return diag_error(b->diag, b->file, line, "%s", problem);
@@ -202,7 +208,7 @@ static enum err build(struct builder *b, yaml_parser_t *y)
 enum err tree_load_text(struct span yaml, const char *file, struct diag *d, struct conf_node **out)
 {
     yaml_parser_t y;
-    struct builder b = {.diag = d, .file = mem_strdup(file)};
+    struct builder b = {.diag = d, .file = mem_strdup(file), .yaml = yaml};
 
     if (yaml.n > TREE_FILE_MAX) {
         mem_free((char *)b.file);
