@@ -27,6 +27,15 @@ bool span_starts_with(struct span a, struct span prefix)
     return a.n >= prefix.n && span_eq(span_of(a.p, prefix.n), prefix);
 }
 
+bool span_eq_secret(struct span a, struct span b)
+{
+    volatile uint8_t differ = a.n != b.n;
+
+    for (size_t i = 0; i < a.n; i++)
+        differ = (uint8_t)(differ | (a.p[i] ^ (i < b.n ? b.p[i] : 0xff)));
+    return !differ;
+}
+
 void buf_fini(struct buf *b)
 {
     mem_free(b->p);

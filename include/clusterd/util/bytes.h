@@ -42,6 +42,8 @@ int span_cmp(struct span a, struct span b);
 /* ASCII case-insensitive equality with a NUL-terminated text. */
 bool span_is_nocase(struct span a, const char *text);
 bool span_starts_with(struct span a, struct span prefix);
+/* For passwords: takes as long whatever the bytes are; only the lengths may be told from the time. */
+bool span_eq_secret(struct span a, struct span b);
 
 /* A growing byte string. Zero-initialised is empty and valid; buf_fini() frees. */
 struct buf {
