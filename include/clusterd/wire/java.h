@@ -80,9 +80,8 @@ struct span java_utf(struct java *j, const char *field); /* u2 length and text, 
 
 /* The next object. False when an error stands. An item is valid until the next java_item() or java_peek(). */
 bool java_item(struct java *j, struct java_item *item, const char *field);
-/* As java_item(), but neither reads past it nor resolves: is the next object (also by reference) an Integer?
- */
-bool java_next_is_integer(struct java *j);
+/* True when the item is an Integer, directly or by reference; *v is its value then. */
+bool java_is_integer(const struct java *j, const struct java_item *item, int32_t *v);
 
 /* The next object must be one of these classes, directly or as a reference to an earlier one. */
 int32_t java_integer(struct java *j, const char *field);

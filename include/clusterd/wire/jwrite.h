@@ -13,7 +13,8 @@ struct jwrite {
     struct buf *out;
     uint32_t next_handle; /* counted from 0 */
     size_t block_at;      /* where the payload of the open block record starts; 0 = none is open */
-    uint32_t integer_desc, number_desc, long_desc, boolean_desc; /* their handles + 1; 0 = not written yet */
+    /* Handles of these class descriptors + 1; 0 = not written yet. */
+    uint32_t integer_desc, number_desc, long_desc, boolean_desc, bytes_desc;
 };
 
 void jwrite_init(struct jwrite *w, struct buf *out); /* appends the stream header */
@@ -35,6 +36,7 @@ fallible jwrite_string(struct jwrite *w, struct span utf8); /* ERR_BAD: not UTF-
 void jwrite_integer(struct jwrite *w, int32_t v);
 void jwrite_long(struct jwrite *w, int64_t v);
 void jwrite_boolean(struct jwrite *w, bool v);
+void jwrite_byte_array(struct jwrite *w, struct span bytes); /* at most 2 GiB - 1 */
 /* Paste a value. ERR_BAD when it is no self-contained stream of exactly one object; nothing is written then.
  */
 fallible jwrite_value(struct jwrite *w, struct span value);

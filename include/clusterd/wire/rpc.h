@@ -24,7 +24,8 @@ struct rpc_msg {
     struct buf owned;
 };
 
-/* ERR_UNSUPPORTED: the root is of another class. On failure *out is untouched; *field (may be NULL) says
+/* The object inside is not looked at in a message as Tomcat writes it: it may be anything, or cut off.
+ * ERR_UNSUPPORTED: the root is of another class. On failure *out is untouched; *field (may be NULL) says
  * where. */
 fallible rpc_msg_decode(struct span in, struct rpc_msg *out, const char **field);
 void rpc_msg_fini(struct rpc_msg *m); /* only after a successful decode */
