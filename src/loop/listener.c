@@ -35,10 +35,19 @@ void listener_close(struct listener *ls)
     ASSERT(loop_is_current(ls->loop));
     link_remove(&ls->all);
     ls->loop->ops->unlisten(ls);
-    mem_free(ls);
+    ls->closed = true;
+    if (!ls->busy)
+        mem_free(ls);
 }
 
-void listener_io_incoming(struct listener *ls, struct incoming *in)
+void listener_io_begin(struct listener *ls)
 {
-    ls->fn(ls->arg, in);
+    ls->busy = true;
+}
+
+void listener_io_end(struct listener *ls)
+{
+    ls->busy = false;
+    if (ls->closed)
+        mem_free(ls);
 }

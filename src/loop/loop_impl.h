@@ -137,6 +137,7 @@ struct listener {
     listener_fn fn;
     void *arg;
     struct addr addr;
+    bool busy, closed; /* closed while busy with its callbacks: freed after them */
 };
 
 struct multicast {
@@ -147,6 +148,7 @@ struct multicast {
     multicast_error_fn on_error;
     void *arg;
     char error[160];
+    bool busy, closed; /* as in struct listener */
 };
 
 static inline bool stream_wants_read(const struct stream *s)
@@ -177,7 +179,10 @@ void stream_io_failed(struct stream *s, enum err why);
 void stream_settle_output(struct stream *s);
 void stream_settle_callbacks(struct stream *s);
 
-/* listener.c: a connection arrived */
-void listener_io_incoming(struct listener *ls, struct incoming *in);
+/* listener.c, multicast.c: callbacks are made between begin and end, as long as `closed` is not set */
+void listener_io_begin(struct listener *ls);
+void listener_io_end(struct listener *ls);
+void multicast_io_begin(struct multicast *m);
+void multicast_io_end(struct multicast *m);
 
 #endif

@@ -42,5 +42,19 @@ void multicast_close(struct multicast *m)
     ASSERT(loop_is_current(m->loop));
     link_remove(&m->all);
     m->loop->ops->mc_close(m);
-    mem_free(m);
+    m->closed = true;
+    if (!m->busy)
+        mem_free(m);
+}
+
+void multicast_io_begin(struct multicast *m)
+{
+    m->busy = true;
+}
+
+void multicast_io_end(struct multicast *m)
+{
+    m->busy = false;
+    if (m->closed)
+        mem_free(m);
 }

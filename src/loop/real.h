@@ -73,7 +73,6 @@ struct real_listener {
     struct event event;
     struct timer pause;
     bool starved; /* told once that the process is out of files */
-    bool *gone;   /* to be set when the callback closes the listener */
     dev_t dev;    /* the unix socket file that is ours to remove */
     ino_t ino;
 };
@@ -91,7 +90,6 @@ struct real_multicast {
     int fd;
     unsigned interface; /* index; 0 = the system's choice */
     struct event event;
-    bool *gone;
 };
 enum err real_multicast_open(struct multicast *m, struct diag *d);
 enum err real_multicast_send(struct multicast *m, struct span packet);

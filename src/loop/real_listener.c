@@ -32,7 +32,7 @@ static void take_connection(struct real_listener *rl, int fd, const struct socka
     ri->in.local = rl->ls.addr;
     if (rl->ls.addr.family != ADDR_UNIX && getsockname(fd, (struct sockaddr *)&local, &local_n) == 0)
         real_addr_from(&local, local_n, &ri->in.local);
-    listener_io_incoming(&rl->ls, &ri->in);
+    rl->ls.fn(rl->ls.arg, &ri->in);
 }
 
 static void pause_accepting(struct real_listener *rl, int error)
@@ -57,20 +57,17 @@ static bool is_lack_of_resources(int e)
 static void on_event(evutil_socket_t fd, short what, void *arg)
 {
     struct real_listener *rl = arg;
-    bool gone = false;
 
     (void)what;
     real_loop_begin((struct real_loop *)rl->ls.loop);
-    rl->gone = &gone;
-    for (int i = 0; i < ACCEPT_SHARE; i++) {
+    listener_io_begin(&rl->ls);
+    for (int i = 0; i < ACCEPT_SHARE && !rl->ls.closed; i++) {
         struct sockaddr_storage sa;
         socklen_t n = sizeof sa;
         int peer = accept4(fd, (struct sockaddr *)&sa, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (peer >= 0) {
             rl->starved = false;
             take_connection(rl, peer, &sa, n);
-            if (gone)
-                return;
         } else if (is_lack_of_resources(errno)) {
             pause_accepting(rl, errno);
             break;
@@ -78,7 +75,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
             break;
         }
     }
-    rl->gone = NULL;
+    listener_io_end(&rl->ls);
 }
 
 static void on_pause_over(struct timer *t, void *arg)
@@ -232,8 +229,6 @@ void real_listener_unlisten(struct listener *ls)
 {
     struct real_listener *rl = of(ls);
 
-    if (rl->gone)
-        *rl->gone = true;
     timer_fini(&rl->pause);
     event_del(&rl->event);
     close(rl->fd);

@@ -25,12 +25,11 @@ static struct real_multicast *of(struct multicast *m)
 static void on_event(evutil_socket_t fd, short what, void *arg)
 {
     struct real_multicast *rm = arg;
-    bool gone = false;
 
     (void)what;
     real_loop_begin((struct real_loop *)rm->m.loop);
-    rm->gone = &gone;
-    for (int i = 0; i < RECEIVE_SHARE && !gone; i++) {
+    multicast_io_begin(&rm->m);
+    for (int i = 0; i < RECEIVE_SHARE && !rm->m.closed; i++) {
         struct sockaddr_storage sa;
         socklen_t n = sizeof sa;
         uint8_t *to = rm->m.loop->scratch;
@@ -46,8 +45,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
             break;
         }
     }
-    if (!gone)
-        rm->gone = NULL;
+    multicast_io_end(&rm->m);
 }
 
 /* The index of the interface that has this address; 0 = none. */
@@ -237,8 +235,6 @@ void real_multicast_close(struct multicast *m)
 {
     struct real_multicast *rm = of(m);
 
-    if (rm->gone)
-        *rm->gone = true;
     event_del(&rm->event);
     close(rm->fd);
 }
