@@ -48,6 +48,12 @@
     X(clients_refused, "front-door connections refused")                                   \
     X(commands, "front-door commands carried out")                                         \
     X(commands_unknown, "unknown front-door commands")                                     \
+    X(commands_refused, "front-door writes refused for want of memory or by a limit")      \
+    X(key_hits, "front-door reads of keys that were there")                                \
+    X(key_misses, "front-door reads of keys that were not there")                          \
+    X(auth_failures, "wrong passwords at the front door")                                  \
+    X(clients_bad, "front-door connections closed for a protocol error or a flood")        \
+    X(clients_idle, "front-door connections closed because they were idle")                \
     X(replicas_short, "writes acknowledged by fewer members than minAcks")
 
 struct metrics {
