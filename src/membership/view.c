@@ -60,6 +60,9 @@ void view_member_unref(struct member *m)
 {
     if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
         return;
+    void *lanes = atomic_load(&m->lanes);
+    if (lanes)
+        m->free_lanes(lanes);
     blob_unref(m->domain);
     blob_unref(m->payload);
     mem_free(m);

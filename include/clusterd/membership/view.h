@@ -19,6 +19,19 @@
 #define VIEW_CLUSTERD_PAYLOAD "clusterd/"
 #define VIEW_CLUSTERD_VERSION 1
 
+/* What the cluster layer has seen in a member's messages (cluster/clock.c). Any thread writes it; an update
+ * that is lost to another one costs nothing. */
+struct member_seen {
+    atomic_llong lag_min_ms;    /* smallest (our monotonic time - its timestamp) of this period */
+    atomic_llong lag_before_ms; /* the same of the period before */
+    atomic_ullong period_ms;    /* when this period began */
+    atomic_ullong first_ms;     /* first timestamp since its clock is known */
+    atomic_llong latest_ms;     /* its latest timestamp */
+    atomic_uint n_behind;       /* consecutive timestamps far before that */
+    atomic_bool clock_told;     /* the log has a warning about its clock */
+    atomic_uint options;        /* send options of its session messages, plus one; 0 = none seen */
+};
+
 struct member {
     atomic_uint refs;
     struct ident id;
@@ -36,7 +49,10 @@ struct member {
     atomic_bool complete;         /* clusterd members: says that it holds every session */
     atomic_llong clock_offset_ms; /* its wall clock minus ours, estimated; see clock_known */
     atomic_bool clock_known;
-    atomic_ullong queued_bytes, queued_messages; /* waiting to be sent to it */
+    atomic_ullong queued_bytes, queued_messages; /* waiting to be sent to it, or for its ACK */
+    /* The transmitter's lanes to this member: set at most once, freed with the member. */
+    _Atomic(void *) lanes;
+    void (*free_lanes)(void *lanes);
 };
 
 /* One reference. The clusterd version is read from the payload. */

@@ -14,13 +14,14 @@
 #include "clusterd/wire/channel_data.h"
 
 struct receiver_conf {
-    char *address; /* "auto" or an address */
-    unsigned port, auto_bind;
-    uint64_t selector_timeout_ms;      /* accepted for Tomcat's sake */
-    unsigned max_threads;              /* workers; old name tcpThreadCount */
+    int class_name;
+    char *address;                     /* "auto", an address or a host name */
+    int32_t port, auto_bind;           /* port 0: any free one */
+    int64_t selector_timeout_ms;       /* accepted for Tomcat's sake */
+    int32_t max_threads;               /* workers; old name tcpThreadCount */
     uint64_t max_frame_bytes;          /* from members in the view; ours, default 1 GiB */
     uint64_t max_stranger_frame_bytes; /* from anyone else; ours, default 1 MiB */
-    char **allow_from; /* NULL-terminated list of CIDR texts; empty = the subnet of the bound address */
+    struct option_strings allow_from;  /* CIDR texts; empty = the subnet of the bound address */
 };
 extern const struct option_spec receiver_options[];
 
@@ -33,13 +34,17 @@ struct receiver_events {
     bool (*is_member_host)(void *arg, const struct addr *peer);
     /* A connection on which this source had sent messages was reset or closed. Any thread. */
     void (*on_peer_closed)(void *arg, const struct ident *source);
+    /* Is this message a liveness probe (TcpFailureDetector's 64 bytes)? A connection that brought nothing
+     * else ends without on_peer_closed: otherwise two nodes that probe each other because of it would never
+     * stop. Worker thread; NULL: there are no probes. */
+    bool (*is_probe)(void *arg, const struct channel_data *cd);
 };
 
 struct receiver;
 
 /* Chooses the address, binds the first free port of port .. port + autoBind - 1, starts to listen. Errors in
  * *d. Says in the log which address was chosen and why, and warns when others cannot reach it (127.0.1.1 from
- * /etc/hosts). */
+ * /etc/hosts). Main loop; may block for a name look-up. `conf` is not needed afterwards. */
 fallible receiver_start(struct host *h, const struct receiver_conf *conf, const struct receiver_events *ev,
                         void *arg, struct metrics *metrics, struct diag *d, struct receiver **out);
 const struct addr *receiver_addr(const struct receiver *r); /* what is announced */
