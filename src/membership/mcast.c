@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * McastService: announces the local member by heartbeats to a multicast group and tells of others that appear,
- * fall silent or leave. Main loop. Two differences to Tomcat's class: recovery after network errors sends no
- * BABY-ALEX (it would make every member drop a node whose TCP works), and a node that was itself stopped
- * (SIGSTOP, a stalled virtual machine) does not hold its own silence against the others.
+ * McastService: announces the local member by heartbeats to a multicast group and tells of others that
+ * appear, fall silent or leave. Main loop. Two differences to Tomcat's class: recovery after network errors
+ * sends no BABY-ALEX (it would make every member drop a node whose TCP works), and a node that was itself
+ * stopped (SIGSTOP, a stalled virtual machine) does not hold its own silence against the others.
  */
 #include "clusterd/membership/mcast.h"
 #include "tracker.h"
@@ -92,7 +92,15 @@ static enum err check_domain(const char *text, void *field, const char **why)
 
 #define AT(field) OPTION_AT(struct mcast_conf, field)
 
+static const char *const class_names[] = {"McastService", NULL};
+
 const struct option_spec mcast_options[] = {
+    {.name = "className",
+     .type = OPTION_CLASS,
+     AT(class_name),
+     .def = "McastService",
+     .names = class_names,
+     .doc = "how members are found"},
     {.name = "address",
      .aliases = "mcastAddress mcastAddr",
      .type = OPTION_STRING,
@@ -193,9 +201,10 @@ static void failed(struct mcast *m, const char *what)
         log_warn("Membership: network error on group %s: %s", m->group_text, what);
     if (!m->recovery_enabled || m->n_errors < m->recovery_counter)
         return;
-    log_warn("Membership: %u network errors on group %s one after the other (%s); recovery begins, an attempt "
-             "each %llu ms until it works",
-             m->n_errors, m->group_text, what, (unsigned long long)m->recovery_sleep_ms);
+    log_warn(
+        "Membership: %u network errors on group %s one after the other (%s); recovery begins, an attempt "
+        "each %llu ms until it works",
+        m->n_errors, m->group_text, what, (unsigned long long)m->recovery_sleep_ms);
     m->n_attempts = 1;
     timer_start(&m->recovery_timer, 0); /* not here: we may be inside a call of the socket's */
 }
@@ -259,9 +268,10 @@ static void garbage(struct mcast *m, const struct addr *from, size_t n, const ch
     metric_inc(m->metrics, datagrams_bad);
     if (!log_limit_pass(&m->garbage_limit, loop_mono_ms(m->loop), LOG_LIMIT_MS, &left_out))
         return;
-    log_warn("Membership: a datagram of %zu bytes from %s on group %s is no heartbeat (%s); ignored, %u others "
-             "since the last such line",
-             n, addr_text(from, text), m->group_text, what, left_out);
+    log_warn(
+        "Membership: a datagram of %zu bytes from %s on group %s is no heartbeat (%s); ignored, %u others "
+        "since the last such line",
+        n, addr_text(from, text), m->group_text, what, left_out);
 }
 
 /* Where nobody can be reached there is no member; a wildcard address would even lead to ourselves. */
@@ -301,14 +311,15 @@ static void check_member_domain(struct mcast *m, const struct member_rec *rec, b
         return;
     domain_text(rec->domain, theirs);
     domain_text(m->local.domain, ours);
-    log_warn("Membership: member %s on group %s is of domain %s, this node of domain %s. It becomes a member all "
-             "the same, as with Tomcat: only a DomainFilterInterceptor on every node keeps domains apart, or a "
-             "group or port of their own",
-             member_name(rec, name), m->group_text, theirs, ours);
+    log_warn(
+        "Membership: member %s on group %s is of domain %s, this node of domain %s. It becomes a member all "
+        "the same, as with Tomcat: only a DomainFilterInterceptor on every node keeps domains apart, or a "
+        "group or port of their own",
+        member_name(rec, name), m->group_text, theirs, ours);
 }
 
-/* Another life of ours, whose last heartbeats are still on their way, or a node that announces an address which is
- * not its own: it would make us talk to ourselves. */
+/* Another life of ours, whose last heartbeats are still on their way, or a node that announces an address
+ * which is not its own: it would make us talk to ourselves. */
 static bool has_our_address(struct mcast *m, const struct member_rec *rec, uint64_t now_ms)
 {
     char name[MEMBER_NAME_MAX];
@@ -403,8 +414,8 @@ static void on_error(void *arg, const char *what)
     failed(arg, what);
 }
 
-/* Our own heartbeats come back, so silence means that multicast does not work. Without them a lonely node hears
- * nothing either, and is told only once. */
+/* Our own heartbeats come back, so silence means that multicast does not work. Without them a lonely node
+ * hears nothing either, and is told only once. */
 static void watch_silence(struct mcast *m, uint64_t now_ms)
 {
     bool own = m->announcing && !m->where.loopback_disabled;
@@ -417,14 +428,15 @@ static void watch_silence(struct mcast *m, uint64_t now_ms)
     if (!log_limit_pass(&m->silence_limit, now_ms, SAY_AGAIN_MS, &left_out))
         return;
     m->told_silence = true;
-    log_warn("Membership: no heartbeat heard on group %s for %llu ms%s. Look at the interface (%s: is it up, does "
-             "it say MULTICAST?), at the route for the group (ip route get), at the firewall (UDP port %u and "
-             "IGMP), at rp_filter, and at IGMP snooping in switches",
-             m->group_text, (unsigned long long)(now_ms - m->heard_ms),
-             own ? ", not even our own" : " (our own ones do not come back to us here)",
-             m->where.bind.family == ADDR_NONE ? "the system's choice, as there is no bind address"
-                                               : addr_host_text(&m->where.bind, bind),
-             m->where.group.port);
+    log_warn(
+        "Membership: no heartbeat heard on group %s for %llu ms%s. Look at the interface (%s: is it up, does "
+        "it say MULTICAST?), at the route for the group (ip route get), at the firewall (UDP port %u and "
+        "IGMP), at rp_filter, and at IGMP snooping in switches",
+        m->group_text, (unsigned long long)(now_ms - m->heard_ms),
+        own ? ", not even our own" : " (our own ones do not come back to us here)",
+        m->where.bind.family == ADDR_NONE ? "the system's choice, as there is no bind address"
+                                          : addr_host_text(&m->where.bind, bind),
+        m->where.group.port);
 }
 
 /* Timers. */
@@ -515,15 +527,15 @@ static enum err read_conf(struct mcast *m, const struct mcast_conf *conf, struct
     if (conf->frequency_ms < FREQUENCY_MIN_MS)
         return diag_error(d, NULL, 0, "membership.frequency: must be at least %d ms", FREQUENCY_MIN_MS);
     if (conf->drop_time_ms < 2 * conf->frequency_ms)
-        diag_warn(d, NULL, 0, "membership: dropTime %llu ms is less than two heartbeats (frequency %llu ms)",
-                  (unsigned long long)conf->drop_time_ms, (unsigned long long)conf->frequency_ms);
+        diag_warn(d, NULL, 0, "membership: dropTime %lld ms is less than two heartbeats (frequency %lld ms)",
+                  (long long)conf->drop_time_ms, (long long)conf->frequency_ms);
     m->where.ttl = conf->ttl;
     m->where.loopback_disabled = conf->local_loopback_disabled;
-    m->frequency_ms = conf->frequency_ms;
-    m->drop_time_ms = conf->drop_time_ms;
+    m->frequency_ms = (uint64_t)conf->frequency_ms;
+    m->drop_time_ms = (uint64_t)conf->drop_time_ms;
     m->recovery_enabled = conf->recovery_enabled;
-    m->recovery_counter = conf->recovery_counter;
-    m->recovery_sleep_ms = conf->recovery_sleep_time_ms;
+    m->recovery_counter = (unsigned)conf->recovery_counter;
+    m->recovery_sleep_ms = (uint64_t)conf->recovery_sleep_time_ms;
     addr_text(&m->where.group, m->group_text);
     return ERR_OK;
 }
@@ -599,7 +611,8 @@ enum err mcast_start_tx(struct mcast *m, const struct member_rec *local, mcast_r
     TRY(start(m, local, d));
     m->announcing = true;
     (void)send_record(m, span_of(NULL, 0));
-    timer_start(&m->beat_timer, 0); /* the second heartbeat follows at once, as Tomcat's send thread does it */
+    timer_start(&m->beat_timer,
+                0); /* the second heartbeat follows at once, as Tomcat's send thread does it */
     m->on_ready_tx = on_ready;
     m->ready_tx_arg = arg;
     if (on_ready)
@@ -617,16 +630,6 @@ void mcast_beat(struct mcast *m)
 {
     if (m->announcing)
         (void)send_record(m, span_of(NULL, 0));
-}
-
-void mcast_forget(struct mcast *m, const struct member *member)
-{
-    tracker_silence(&m->tracker, member);
-}
-
-bool mcast_hears(const struct mcast *m, const struct member *member)
-{
-    return tracker_hears(&m->tracker, member);
 }
 
 struct span mcast_domain(const struct mcast *m)

@@ -26,24 +26,15 @@ static void drop(struct tracker *t, struct tracked *e)
 void tracker_fini(struct tracker *t)
 {
     LINK_EACH_SAFE(l, &t->list)
-        drop(t, CONTAINER_OF(l, struct tracked, link));
+    drop(t, CONTAINER_OF(l, struct tracked, link));
 }
 
 static struct tracked *find(const struct tracker *t, const struct member_rec *rec)
 {
-    LINK_EACH(l, &t->list) {
+    LINK_EACH(l, &t->list)
+    {
         struct tracked *e = CONTAINER_OF(l, struct tracked, link);
         if (view_member_is(e->member, rec))
-            return e;
-    }
-    return NULL;
-}
-
-static struct tracked *find_member(const struct tracker *t, const struct member *member)
-{
-    LINK_EACH(l, &t->list) {
-        struct tracked *e = CONTAINER_OF(l, struct tracked, link);
-        if (e->member == member)
             return e;
     }
     return NULL;
@@ -52,7 +43,8 @@ static struct tracked *find_member(const struct tracker *t, const struct member 
 /* Silent members that nobody else holds have no object worth keeping. */
 static void prune(struct tracker *t)
 {
-    LINK_EACH_SAFE(l, &t->list) {
+    LINK_EACH_SAFE(l, &t->list)
+    {
         struct tracked *e = CONTAINER_OF(l, struct tracked, link);
         if (e->silent && atomic_load(&e->member->refs) == 1)
             drop(t, e);
@@ -87,8 +79,11 @@ enum tracker_news tracker_heard(struct tracker *t, const struct member_rec *rec,
     uint64_t moved = (uint64_t)start_ms - (uint64_t)e->start_ms + JUMP_MS;
     if (news == TRACKER_KNOWN && moved > 2 * (uint64_t)JUMP_MS)
         news = TRACKER_REORDERED;
-    if (news != TRACKER_KNOWN)
+    if (news != TRACKER_KNOWN) {
         e->start_ms = start_ms;
+        /* A Tomcat's alive is the difference of two readings of its wall clock: that clock was set. */
+        atomic_store(&e->member->clock_known, false);
+    }
     e->silent = false;
     e->heard_ms = now_ms;
     atomic_store(&e->member->alive_ms, rec->alive_ms);
@@ -108,26 +103,10 @@ struct member *tracker_take(struct tracker *t, const struct member_rec *rec)
     return m;
 }
 
-bool tracker_silence(struct tracker *t, const struct member *member)
-{
-    struct tracked *e = find_member(t, member);
-
-    if (!e || e->silent)
-        return false;
-    e->silent = true;
-    return true;
-}
-
-bool tracker_hears(const struct tracker *t, const struct member *member)
-{
-    const struct tracked *e = find_member(t, member);
-
-    return e && !e->silent;
-}
-
 struct member *tracker_expire(struct tracker *t, uint64_t now_ms, uint64_t drop_ms)
 {
-    LINK_EACH(l, &t->list) {
+    LINK_EACH(l, &t->list)
+    {
         struct tracked *e = CONTAINER_OF(l, struct tracked, link);
         if (!e->silent && now_ms > e->heard_ms && now_ms - e->heard_ms > drop_ms) {
             e->silent = true;
@@ -140,5 +119,5 @@ struct member *tracker_expire(struct tracker *t, uint64_t now_ms, uint64_t drop_
 void tracker_shift(struct tracker *t, uint64_t ms)
 {
     LINK_EACH(l, &t->list)
-        CONTAINER_OF(l, struct tracked, link)->heard_ms += ms;
+    CONTAINER_OF(l, struct tracked, link)->heard_ms += ms;
 }

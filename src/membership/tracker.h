@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who was heard when (Tomcat: Membership's map of MemberImpl to MbrEntry). Owned and used by one McastService,
- * on its loop. A member that fell silent keeps its object as long as anybody else holds it, so that the same
- * object comes back when it is heard again.
+ * Who was heard when (Tomcat: Membership's map of MemberImpl to MbrEntry). Owned and used by one
+ * McastService, on its loop. A member that fell silent keeps its object as long as anybody else holds it, so
+ * that the same object comes back when it is heard again.
  */
 #ifndef MEMBERSHIP_TRACKER_H
 #define MEMBERSHIP_TRACKER_H
@@ -39,9 +39,6 @@ enum tracker_news tracker_heard(struct tracker *t, const struct member_rec *rec,
                                 struct member **out);
 /* Out of the list for good. The member's reference goes to the caller; NULL when it is not there. */
 struct member *tracker_take(struct tracker *t, const struct member_rec *rec);
-/* Make it silent. False when it was not heard anyway. */
-bool tracker_silence(struct tracker *t, const struct member *member);
-bool tracker_hears(const struct tracker *t, const struct member *member);
 /* A member not heard for more than drop_ms; it is silent from now on. One reference; NULL when there is none.
  */
 struct member *tracker_expire(struct tracker *t, uint64_t now_ms, uint64_t drop_ms);

@@ -20,6 +20,7 @@ struct message {
     struct blob *payload;      /* one reference, the caller's */
     uint64_t flow;             /* equal flows keep their order */
     struct delivery *delivery; /* may be NULL */
+    bool to_stranger;          /* private: see channel_send_stranger() */
 };
 
 struct targets {
@@ -67,16 +68,20 @@ struct channel_conf {
 fallible channel_new(struct host *h, const struct channel_conf *conf, const struct channel_events *ev,
                      void *arg, struct metrics *metrics, struct diag *d, struct channel **out);
 /* Receiver, sender, membership RX, membership TX, as start_options say. on_started (main loop) follows when
- * membership has listened and announced long enough to know the others (4 x frequency), or when starting
- * failed later. */
+ * membership has listened and announced long enough to know the others (4 x frequency). After an error too,
+ * channel_stop() is needed before channel_free(). */
 fallible channel_start(struct channel *c, void (*on_started)(void *arg), void *arg, struct diag *d);
 /* Membership first (BABY-ALEX), then sender (queues flushed, at most linger_ms), then receiver. */
 void channel_stop(struct channel *c, unsigned linger_ms, void (*on_stopped)(void *arg), void *arg);
-void channel_free(struct channel *c);
+void channel_free(struct channel *c); /* after on_stopped, or when the host's loops have ended */
 
 /* Any thread. Every target gets one delivery result (delivery_expect is called here, before). An empty target
  * list is fine and does nothing. */
 void channel_send(struct channel *c, struct message *m, const struct targets *targets);
+/* One small message to a source that is not in the view: a connection of its own, no acknowledgement. Any
+ * thread. At most CHANNEL_STRANGERS_MAX are under way at a time; more are dropped. */
+#define CHANNEL_STRANGERS_MAX 64
+void channel_send_stranger(struct channel *c, struct message *m, const struct member_rec *to);
 /* Fills timestamp and a fresh id. Any thread (`loop` = the caller's). */
 void channel_stamp(struct channel *c, struct loop *loop, struct message *m);
 
@@ -85,6 +90,7 @@ const struct member_rec *
 channel_local(const struct channel *c); /* our own record; valid after channel_start() */
 const char *channel_local_name(const struct channel *c);
 struct host *channel_host(const struct channel *c);
+struct metrics *channel_metrics(const struct channel *c);
 void channel_beat(struct channel *c); /* main loop: announce `alive` now */
 /* For interceptors and tests: below the stack. */
 struct transmitter *channel_transmitter(struct channel *c);

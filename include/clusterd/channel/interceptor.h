@@ -13,7 +13,7 @@ struct stage;
 
 struct interceptor_ops {
     const char *name;                  /* short class name, as in clusterd.yaml */
-    const struct option_spec *options; /* rows end with a nameless one; option values lie in stage_conf() */
+    const struct option_spec *options; /* rows of stage_conf() */
     size_t conf_size, state_size;
     fallible (*start)(struct stage *st, struct diag *d); /* main loop; may be NULL, as all below */
     void (*stop)(struct stage *st);
@@ -29,7 +29,13 @@ struct interceptor_ops {
     void (*on_heartbeat)(struct stage *st); /* main loop, each 5 s */
 };
 
-void *stage_state(struct stage *st); /* state_size zeroed bytes */
+/* A stage without optionFlag works on every message, else on those whose options have all of its bits. */
+static inline bool interceptor_wants(int32_t option_flag, uint32_t options)
+{
+    return (options & (uint32_t)option_flag) == (uint32_t)option_flag;
+}
+
+void *stage_state(struct stage *st); /* state_size zeroed bytes, until channel_free() */
 void *stage_conf(struct stage *st);
 struct channel *stage_channel(struct stage *st);
 
@@ -40,5 +46,7 @@ void stage_disappeared_on(struct stage *st, struct member *m, bool shutdown);
 void stage_trouble_on(struct stage *st, struct member *m, enum err why);
 
 extern const struct interceptor_ops *const interceptor_all[]; /* NULL-terminated */
+/* By its short name or Tomcat's full class name; NULL when there is none. */
+const struct interceptor_ops *interceptor_find(const char *name);
 
 #endif

@@ -13,16 +13,17 @@
 #include "clusterd/util/metric.h"
 
 struct mcast_conf {
+    int class_name;
     char *address; /* group */
-    unsigned port;
-    uint64_t frequency_ms, drop_time_ms;
+    int32_t port;
+    int64_t frequency_ms, drop_time_ms;
     char *bind;
-    int ttl;                /* -1 = the system's */
-    uint64_t so_timeout_ms; /* accepted for Tomcat's sake: expiry has its own timer here */
+    int32_t ttl;           /* -1 = the system's */
+    int64_t so_timeout_ms; /* accepted for Tomcat's sake: expiry has its own timer here */
     bool local_loopback_disabled;
     bool recovery_enabled;
-    unsigned recovery_counter;
-    uint64_t recovery_sleep_time_ms;
+    int32_t recovery_counter;
+    int64_t recovery_sleep_time_ms;
     char *domain;
 };
 extern const struct option_spec
@@ -61,10 +62,6 @@ fallible mcast_start_tx(struct mcast *m, const struct member_rec *local, mcast_r
 /* Changes what is announced and sends a heartbeat at once. */
 void mcast_announce(struct mcast *m, struct span payload);
 void mcast_beat(struct mcast *m); /* a heartbeat now, e.g. because `alive` changed its meaning */
-/* Forget a member, so that the next heartbeat of it is on_added again. */
-void mcast_forget(struct mcast *m, const struct member *member);
-/* Is this member heard at present? */
-bool mcast_hears(const struct mcast *m, const struct member *member);
 /* The domain that is announced; lives as long as m. */
 struct span mcast_domain(const struct mcast *m);
 /* One group datagram (framed message, send option 0x40): at most MCAST_PACKET_MAX bytes. */

@@ -50,6 +50,7 @@ struct member {
     atomic_llong clock_offset_ms; /* its wall clock minus ours, estimated; see clock_known */
     atomic_bool clock_known;
     atomic_ullong queued_bytes, queued_messages; /* waiting to be sent to it, or for its ACK */
+    struct member_seen seen;
     /* The transmitter's lanes to this member: set at most once, freed with the member. */
     _Atomic(void *) lanes;
     void (*free_lanes)(void *lanes);
