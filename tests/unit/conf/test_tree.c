@@ -208,5 +208,39 @@ START_TEST(sections)
 }
 END_TEST
 
+/* Has `etc` the keys of `example`, in its order? (Others may stand there as comments only.) Lists may differ.
+ */
+static void same_keys(const struct conf_node *example, const struct conf_node *etc)
+{
+    const struct conf_node *e = tree_first(etc);
+
+    for (const struct conf_node *n = tree_first(example); n; n = n->next) {
+        if (strcmp(n->key, "bind") == 0 || strcmp(n->key, "allowFrom") == 0 ||
+            strcmp(n->key, "jvmRoute") == 0)
+            continue; /* they belong to one host: comments in etc */
+        ck_assert_msg(e && strcmp(e->key, n->key) == 0, "%s is not where %s was expected",
+                      e ? e->key : "nothing", n->key);
+        ck_assert_int_eq(n->kind, e->kind);
+        if (n->kind == CONF_MAP)
+            same_keys(n, e);
+        e = e->next;
+    }
+    ck_assert_msg(e == NULL, "%s is not in the example", e ? e->key : "");
+}
+
+START_TEST(shipped_file)
+{
+    struct diag d = {0};
+    struct conf_node *example = NULL, *etc = NULL;
+
+    ck_assert_int_eq(tree_load_file(TESTS_DIR "/golden/clusterd.example.yaml", &d, &example), ERR_OK);
+    ck_assert_int_eq(tree_load_file(TESTS_DIR "/../etc/clusterd.yaml", &d, &etc), ERR_OK);
+    same_keys(example, etc);
+    tree_free(example);
+    tree_free(etc);
+    diag_fini(&d);
+}
+END_TEST
+
 CLUSTERD_SUITE(tree, &shapes, &nulls, &empty_files, &refusals, &syntax_errors_have_a_line, &limits, &files,
-               &sections)
+               &sections, &shipped_file)
