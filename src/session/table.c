@@ -229,6 +229,10 @@ static bool apply_at(struct table *t, struct change *c, struct span id, struct t
         *result = TABLE_FULL;
         return false;
     }
+    if (!s && c->n == 0 && c->life_kind == CHANGE_LIFE_NONE) {
+        lock_drop(&sh->lock); /* an access to what is not known here says nothing */
+        return false;
+    }
     if (!s)
         s = table_add_locked(t, c->context, id, now.mono_ms);
     struct table_mark mark = table_before(s);

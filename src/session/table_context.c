@@ -84,6 +84,7 @@ void table_contexts_init(struct table *t)
 {
     lock_init(&t->contexts_lock);
     htab_init(&t->contexts, context_key);
+    option_defaults(context_manager_options, &t->defaults);
 }
 
 void table_contexts_fini(struct table *t)
@@ -105,7 +106,7 @@ static struct context *add_locked(struct table *t, struct span name)
     c->name = mem_strndup((const char *)name.p, name.n);
     c->index = (uint32_t)t->n_contexts;
     c->name_hash = hash_stable(name);
-    option_defaults(context_manager_options, &c->manager);
+    c->manager = t->defaults;
     /* Readers index the list without the lock, so it never moves: room for the most that there can be. */
     if (!t->context_list)
         t->context_list = mem_array(TABLE_CONTEXTS_HARD_MAX, sizeof *t->context_list);
@@ -160,6 +161,22 @@ size_t table_contexts(struct table *t, struct context **out, size_t max)
         memcpy(out, t->context_list, n * sizeof *out);
     lock_drop(&t->contexts_lock);
     return n;
+}
+
+size_t table_contexts_all(struct table *t, struct context ***out_taken)
+{
+    lock_take(&t->contexts_lock);
+    size_t n = t->n_contexts;
+    *out_taken = mem_array(n, sizeof **out_taken);
+    if (n)
+        memcpy(*out_taken, t->context_list, n * sizeof **out_taken);
+    lock_drop(&t->contexts_lock);
+    return n;
+}
+
+void table_set_defaults(struct table *t, const struct manager_conf *defaults)
+{
+    t->defaults = *defaults;
 }
 
 struct context *table_route_key(struct table *t, unsigned database, struct span key, struct span *id)

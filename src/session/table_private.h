@@ -29,6 +29,7 @@ struct table {
     struct htab contexts;
     struct context **context_list; /* by index; grows under the lock, entries never change */
     size_t n_contexts;
+    struct manager_conf defaults; /* of contexts that are made at first sight */
 
     struct lock park_lock;
     struct link parked;

@@ -71,7 +71,8 @@ void change_set(struct change *c, enum entry_kind kind, struct span name, struct
                 struct version v);
 void change_set_number(struct change *c, enum entry_kind kind, int64_t number, struct version v);
 void change_remove(struct change *c, enum entry_kind kind, struct span name, struct version v);
-void change_seal(struct change *c); /* spans become valid */
+bool change_has(const struct change *c, enum entry_kind kind, struct span name); /* before sealing */
+void change_seal(struct change *c); /* once; spans become valid */
 struct change *change_ref(struct change *c);
 void change_unref(struct change *c);
 

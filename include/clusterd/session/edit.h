@@ -45,6 +45,10 @@ size_t edit_n_attributes(const struct edit *e);
 bool edit_next_attribute(const struct edit *e, size_t *at, struct span *name, struct blob **value);
 int64_t edit_ttl_ms(const struct edit *e); /* -1: none, else time left (> 0) */
 
+/* Was the session opened by a front door (of whatever node)? Those end with their last field, as Redis'
+ * hashes do. */
+bool edit_made_by_front(const struct edit *e);
+
 /* Changing: staged, seen by edit_find only after close. */
 void edit_reset(struct edit *e); /* whatever was there goes; for SET and HSET on nothing */
 void edit_set(struct edit *e, enum entry_kind kind, struct span name, struct blob *value_taken);

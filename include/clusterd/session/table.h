@@ -37,6 +37,9 @@ struct context *table_context_add(struct table *t, struct span name); /* configu
 struct context *table_context_find(struct table *t, struct span name);
 struct context *table_context_find_or_add(struct table *t, struct span name);
 size_t table_contexts(struct table *t, struct context **out, size_t max); /* in order of their making */
+size_t table_contexts_all(struct table *t, struct context ***out_taken);
+/* The manager settings of contexts that are made at first sight; before start. */
+void table_set_defaults(struct table *t, const struct manager_conf *defaults);
 /* The context and session id of a front-door key in a database. Longest prefix wins. */
 struct context *table_route_key(struct table *t, unsigned database, struct span key, struct span *id);
 

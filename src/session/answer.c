@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers to requests for state; see answer.h. Each answer is a little machine that sends a batch, waits
+ * until it is acknowledged, and sends the next:
+ *
+ *   WAITING --(context settled, or 10 s)--> STATE --(walk over)--> AUTH --(walk over)--> gone
+ *
+ * To a Tomcat every session is an ALL_SESSION_DATA of its own: a class that it lacks costs that session only,
+ * and no frame comes near what it gives up on. TRANSFERCOMPLETE goes out when all of them are acknowledged;
+ * the auth types, which a state block cannot carry, follow as deltas.
+ */
+#include "answer.h"
+
+#include "clusterd/util/log.h"
+#include "clusterd/util/mem.h"
+#include "clusterd/wire/options.h"
+#include "tomcat.h"
+#include "transfer.h"
+
+#define WAIT_MS         10000 /* for other members to tell of a context that is not known here */
+#define POLL_MS         50
+#define BATCH_SESSIONS  256
+#define OWN_BLOCK_BYTES (64u << 10)
+#define SYNC_OPTIONS    (SEND_USE_ACK | SEND_SYNCHRONIZED_ACK)
+
+enum phase { PHASE_WAITING, PHASE_STATE, PHASE_AUTH };
+
+struct answer {
+    struct link link;
+    struct manager *manager;
+    struct member *to;
+    struct context *context; /* NULL: own form, all contexts */
+    uint32_t request;        /* own form */
+    enum phase phase;
+    bool dropped; /* the member is gone or we stop: ends when the batch comes back */
+    bool in_flight;
+    uint64_t at; /* walk */
+    uint64_t sent, left_out;
+    int64_t snapshot_ms; /* on our clock */
+    uint64_t begun_mono_ms;
+    struct delivery delivery;
+    struct timer timer;
+    struct buf block; /* own form: what is being filled */
+};
+
+struct answers {
+    struct manager *manager;
+    struct link list;
+};
+
+struct answers *answer_new(struct manager *m)
+{
+    struct answers *a = MEM_NEW(struct answers);
+
+    a->manager = m;
+    link_init(&a->list);
+    return a;
+}
+
+static void end(struct answer *a)
+{
+    link_remove(&a->link);
+    timer_fini(&a->timer);
+    view_member_unref(a->to);
+    buf_fini(&a->block);
+    mem_free(a);
+}
+
+void answer_free(struct answers *answers)
+{
+    struct link *l;
+
+    if (!answers)
+        return;
+    while ((l = answers->list.next) != &answers->list)
+        end(CONTAINER_OF(l, struct answer, link));
+    mem_free(answers);
+}
+
+static struct loop *main_loop(const struct answer *a)
+{
+    return host_main(a->manager->host);
+}
+
+/* Put times on the receiver's clock where it differs. */
+static int64_t offset_to(const struct member *m, int64_t now)
+{
+    return now - cluster_correct_time(m, now, now + 86400000);
+}
+
+static void send_message(struct answer *a, enum session_event event, const char *id, struct span body,
+                         bool has_body, uint64_t flow, struct delivery *d)
+{
+    struct buf unique = {0};
+    struct span context = span_str(a->context->name);
+    int64_t now = loop_wall_ms(main_loop(a));
+    bool no_context = event == SESSION_NO_CONTEXT_MANAGER;
+    int64_t time = event == SESSION_DELTA ? now : a->snapshot_ms;
+
+    session_unique_id(event, span_str(id), context, now, &unique);
+    struct session_msg msg = {.event = (int32_t)event,
+                              .timestamp_ms = no_context ? 0 : time + offset_to(a->to, now),
+                              .timestamp_set = !no_context,
+                              .has_context = true,
+                              .has_body = has_body,
+                              .context = context,
+                              .session_id = span_str(id),
+                              .unique_id = buf_span(&unique),
+                              .body = body};
+    manager_send_session(a->manager, main_loop(a), a->to, &msg, flow, SYNC_OPTIONS, d);
+    buf_fini(&unique);
+}
+
+static void send_state(void *arg, struct change *c)
+{
+    struct answer *a = arg;
+    struct buf body = {0};
+    int64_t now = loop_wall_ms(main_loop(a));
+
+    if (tomcat_state_from_change(c, now, offset_to(a->to, now), &body) == ERR_OK) {
+        send_message(a, SESSION_ALL_DATA, SESSION_ID_ALL_DATA, buf_span(&body), true, c->flow, &a->delivery);
+        a->sent++;
+    } else {
+        a->left_out++;
+    }
+    buf_fini(&body);
+    change_unref(c);
+}
+
+static void send_auth(void *arg, struct change *c)
+{
+    struct answer *a = arg;
+    struct buf body = {0};
+    char *id = mem_strndup((const char *)c->id.p, c->id.n);
+
+    if (tomcat_auth_delta(c, &body))
+        send_message(a, SESSION_DELTA, id, buf_span(&body), true, c->flow, &a->delivery);
+    mem_free(id);
+    buf_fini(&body);
+    change_unref(c);
+}
+
+static void flush_block(struct answer *a)
+{
+    if (a->block.n == 0)
+        return;
+    manager_send_own(a->manager, main_loop(a), a->to, &a->block, a->at, SYNC_OPTIONS, &a->delivery);
+    buf_clear(&a->block);
+}
+
+static void add_own(void *arg, struct change *c)
+{
+    struct answer *a = arg;
+
+    if (a->block.n == 0) {
+        cluster_own_begin(&a->block, OWN_STATE);
+        wr_u32(&a->block, a->request);
+    }
+    change_encode(c, &a->block);
+    a->sent++;
+    change_unref(c);
+    if (a->block.n >= OWN_BLOCK_BYTES)
+        flush_block(a);
+}
+
+static void on_batch(struct delivery *d, bool cancelled);
+
+static void next_batch(struct answer *a)
+{
+    struct table *t = a->manager->table;
+    struct table_now now = table_now(main_loop(a));
+
+    delivery_init(&a->delivery, main_loop(a), on_batch);
+    a->in_flight = true;
+    if (!a->context) {
+        table_walk(t, NULL, true, &a->at, BATCH_SESSIONS, now, add_own, a);
+        flush_block(a);
+    } else {
+        table_walk(t, a->context, false, &a->at, BATCH_SESSIONS, now,
+                   a->phase == PHASE_STATE ? send_state : send_auth, a);
+    }
+    delivery_seal(&a->delivery);
+}
+
+static void tell_done(const struct answer *a)
+{
+    log_info("Manager [%s]; session state of %llu sessions sent to [%s] in [%llu] ms.%s",
+             a->context ? a->context->name : "all contexts", (unsigned long long)a->sent, a->to->name,
+             (unsigned long long)(loop_mono_ms(main_loop(a)) - a->begun_mono_ms),
+             a->left_out ? " Some were left out: their ids or names are no text that Java knows." : "");
+    metric_inc(a->manager->metrics, transfers_sent);
+}
+
+static void end_own(struct answer *a)
+{
+    struct buf b = {0};
+
+    cluster_own_begin(&b, OWN_END);
+    wr_u32(&b, a->request);
+    wr_u8(&b, transfer_why_incomplete(a->manager) == NULL);
+    wr_u64(&b, a->sent);
+    manager_send_own(a->manager, main_loop(a), a->to, &b, 0, SYNC_OPTIONS, NULL);
+    buf_fini(&b);
+    tell_done(a);
+    end(a);
+}
+
+static void walk_is_over(struct answer *a)
+{
+    if (!a->context) {
+        end_own(a);
+    } else if (a->phase == PHASE_STATE) {
+        send_message(a, SESSION_TRANSFER_COMPLETE, SESSION_ID_TRANSFER_COMPLETE, (struct span){0}, false, 0,
+                     NULL);
+        tell_done(a);
+        a->phase = PHASE_AUTH;
+        next_batch(a);
+    } else {
+        end(a);
+    }
+}
+
+static void on_batch(struct delivery *d, bool cancelled)
+{
+    struct answer *a = CONTAINER_OF(d, struct answer, delivery);
+
+    a->in_flight = false;
+    if (cancelled)
+        return; /* answer_free() follows */
+    if (a->dropped)
+        end(a);
+    else if (a->at == 0)
+        walk_is_over(a);
+    else
+        next_batch(a);
+}
+
+static void begin_state(struct answer *a)
+{
+    a->phase = PHASE_STATE;
+    a->snapshot_ms = loop_wall_ms(main_loop(a));
+    if (a->context && atomic_load(&a->context->sessions) == 0) {
+        struct buf body = {0};
+        tomcat_state_empty(&body);
+        send_message(a, SESSION_ALL_DATA, SESSION_ID_ALL_DATA, buf_span(&body), true, 0, NULL);
+        buf_fini(&body);
+    }
+    next_batch(a);
+}
+
+static void refuse(struct answer *a)
+{
+    send_message(a, SESSION_NO_CONTEXT_MANAGER, SESSION_ID_NO_CONTEXT, (struct span){0}, false, 0, NULL);
+    log_info("Manager [%s]: no member has sessions of this context; told so to [%s]", a->context->name,
+             a->to->name);
+    end(a);
+}
+
+static void on_wait(struct timer *timer, void *arg)
+{
+    struct answer *a = arg;
+    bool settled = atomic_load(&a->context->complete);
+
+    if (!settled && loop_mono_ms(main_loop(a)) - a->begun_mono_ms < WAIT_MS) {
+        timer_start(timer, POLL_MS);
+        return;
+    }
+    if (atomic_load(&a->context->sessions) == 0 && !a->context->configured)
+        refuse(a);
+    else
+        begin_state(a);
+}
+
+static struct answer *begin(struct manager *m, struct member *to, struct context *c)
+{
+    struct answer *a = MEM_NEW(struct answer);
+
+    a->manager = m;
+    a->to = view_member_ref(to);
+    a->context = c;
+    a->begun_mono_ms = loop_mono_ms(host_main(m->host));
+    timer_init(&a->timer, host_main(m->host), on_wait, a);
+    link_push_back(&m->answers->list, &a->link);
+    return a;
+}
+
+/* A request that is repeated starts anew: the requester has forgotten the first. */
+static void drop_same(struct manager *m, const struct member *to, const struct context *c)
+{
+    LINK_EACH_SAFE(l, &m->answers->list)
+    {
+        struct answer *a = CONTAINER_OF(l, struct answer, link);
+        if (a->to != to || a->context != c || a->dropped)
+            continue;
+        if (a->in_flight)
+            a->dropped = true;
+        else
+            end(a);
+    }
+}
+
+static void answer_context(struct manager *m, struct member *from, struct context *c, bool known)
+{
+    drop_same(m, from, c);
+    struct answer *a = begin(m, from, c);
+
+    /* While this node itself starts it answers at once with what it has. */
+    if (known || transfer_is_starting(m) || !transfer_ask(m, c, from)) {
+        if (!known && !transfer_is_starting(m) && atomic_load(&c->sessions) == 0)
+            refuse(a);
+        else
+            begin_state(a);
+        return;
+    }
+    a->phase = PHASE_WAITING;
+    timer_start(&a->timer, POLL_MS);
+}
+
+void answer_on_get_all(struct manager *m, struct member *from, struct span name)
+{
+    struct context *c = table_context_find(m->table, name);
+
+    if (!c) { /* too many contexts: the requester must not wait for a minute */
+        struct session_msg msg = {.event = SESSION_NO_CONTEXT_MANAGER,
+                                  .has_context = true,
+                                  .context = name,
+                                  .session_id = SPAN_LIT(SESSION_ID_NO_CONTEXT),
+                                  .unique_id = SPAN_LIT(SESSION_ID_NO_CONTEXT)};
+        manager_send_session(m, host_main(m->host), from, &msg, 0, SYNC_OPTIONS, NULL);
+        return;
+    }
+    answer_context(m, from, c, atomic_load(&c->complete) && (c->configured || atomic_load(&c->sessions) > 0));
+}
+
+void answer_on_get_all_contexts(struct manager *m, struct member *from, struct span none)
+{
+    struct context **all;
+    size_t n = table_contexts_all(m->table, &all);
+
+    (void)none;
+    for (size_t i = 0; i < n; i++)
+        if (manager_is_tomcat_context(all[i]))
+            answer_context(m, from, all[i], true);
+    mem_free(all);
+}
+
+void answer_on_own_get(struct manager *m, struct member *from, struct span body)
+{
+    struct rd in = rd_of(body);
+    uint32_t request = rd_u32(&in, "request");
+
+    if (rd_verdict(&in) != ERR_OK)
+        return;
+    drop_same(m, from, NULL);
+    struct answer *a = begin(m, from, NULL);
+    a->request = request;
+    begin_state(a);
+}
+
+static void drop(struct answer *a)
+{
+    if (a->in_flight)
+        a->dropped = true;
+    else
+        end(a);
+}
+
+void answer_on_disappeared(struct manager *m, struct member *member)
+{
+    LINK_EACH_SAFE(l, &m->answers->list)
+    {
+        struct answer *a = CONTAINER_OF(l, struct answer, link);
+        if (a->to == member && !a->dropped)
+            drop(a);
+    }
+}
+
+void answer_stop(struct manager *m)
+{
+    LINK_EACH_SAFE(l, &m->answers->list)
+    {
+        struct answer *a = CONTAINER_OF(l, struct answer, link);
+        if (!a->dropped)
+            drop(a);
+    }
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One operation of this node on one session; see edit.h. The shard's lock is held from open to close. The
+ * version of a change is drawn when the first thing is staged and is later than everything that the session
+ * has seen, whatever the clocks say.
+ */
+#include "clusterd/session/edit.h"
+
+#include "outbox.h"
+
+void edit_open(struct edit *e, struct manager *m, struct loop *loop, struct context *c, struct span id)
+{
+    ASSERT(id.n <= TABLE_ID_MAX);
+    *e = (struct edit){.manager = m, .loop = loop, .context = c, .id = id, .now = table_now(loop)};
+    e->shard = table_shard_of(session_stable_key(c, id));
+    lock_take(&m->table->shards[e->shard].lock);
+    e->session = table_find_locked(m->table, c, id);
+    e->exists = e->session && session_is_visible(e->session, e->now);
+}
+
+struct blob *edit_find(const struct edit *e, enum entry_kind kind, struct span name)
+{
+    const struct entry *found = e->exists ? session_present(e->session, kind, name) : NULL;
+
+    return found ? found->value : NULL;
+}
+
+size_t edit_n_attributes(const struct edit *e)
+{
+    size_t n = 0;
+
+    for (uint32_t i = 0; e->exists && i < e->session->n; i++)
+        n += e->session->entries[i].present && e->session->entries[i].kind == ENTRY_ATTRIBUTE;
+    return n;
+}
+
+bool edit_next_attribute(const struct edit *e, size_t *at, struct span *name, struct blob **value)
+{
+    while (e->exists && *at < e->session->n) {
+        const struct entry *entry = &e->session->entries[(*at)++];
+        if (!entry->present || entry->kind != ENTRY_ATTRIBUTE)
+            continue;
+        *name = blob_span(entry->name);
+        *value = entry->value;
+        return true;
+    }
+    return false;
+}
+
+int64_t edit_ttl_ms(const struct edit *e)
+{
+    uint64_t over = e->exists ? session_over_at(e->session) : UINT64_MAX;
+
+    return over == UINT64_MAX ? -1 : (int64_t)(over - e->now.mono_ms);
+}
+
+bool edit_made_by_front(const struct edit *e)
+{
+    return e->exists && e->session->life_front;
+}
+
+static struct version latest(const struct session *s)
+{
+    struct version v = version_cmp(s->life, s->floor) > 0 ? s->life : s->floor;
+
+    if (version_cmp(s->alias_version, v) > 0)
+        v = s->alias_version;
+    for (uint32_t i = 0; i < s->n; i++)
+        if (version_cmp(s->entries[i].version, v) > 0)
+            v = s->entries[i].version;
+    return v;
+}
+
+static struct version next_version(const struct edit *e)
+{
+    struct version v = {e->now.wall_ms, e->manager->self, atomic_fetch_add(&e->manager->seq, 1)};
+
+    if (e->session) {
+        struct version seen = latest(e->session);
+        if (version_cmp(v, seen) <= 0)
+            v.time_ms = seen.time_ms + 1;
+    }
+    return v;
+}
+
+static struct change *staged(struct edit *e)
+{
+    if (!e->change) {
+        e->version = next_version(e);
+        e->change = change_new(e->context, e->id, e->version);
+        e->change->by_clusterd = true;
+        e->change->touches = true;
+    }
+    return e->change;
+}
+
+void edit_reset(struct edit *e)
+{
+    struct change *c = staged(e);
+
+    e->reset = true;
+    c->life_kind = CHANGE_LIFE_OPEN;
+    c->life = c->floor = e->version;
+    c->life_front = true;
+    c->created_wall_ms = e->now.wall_ms;
+}
+
+void edit_set(struct edit *e, enum entry_kind kind, struct span name, struct blob *value_taken)
+{
+    change_set(staged(e), kind, name, value_taken, e->version);
+}
+
+void edit_remove(struct edit *e, enum entry_kind kind, struct span name)
+{
+    change_remove(staged(e), kind, name, e->version);
+}
+
+void edit_set_ttl(struct edit *e, int64_t ms)
+{
+    struct change *c = staged(e);
+
+    if (ms < 0)
+        change_remove(c, ENTRY_DEADLINE, (struct span){0}, e->version);
+    else
+        change_set_number(c, ENTRY_DEADLINE, ms, e->version);
+}
+
+void edit_end(struct edit *e)
+{
+    struct change *c = staged(e);
+
+    e->ended = true;
+    c->life_kind = CHANGE_LIFE_ENDED;
+    c->life = e->version;
+}
+
+/* Tomcats know no floor: what a reset lets go must be removed by name. */
+static void name_what_goes(struct edit *e)
+{
+    size_t at = 0;
+    struct span name;
+    struct blob *value;
+
+    while (edit_next_attribute(e, &at, &name, &value))
+        if (!change_has(e->change, ENTRY_ATTRIBUTE, name))
+            change_remove(e->change, ENTRY_ATTRIBUTE, name, e->version);
+}
+
+static bool is_refused(const struct edit *e)
+{
+    const struct context *c = e->context;
+
+    if (e->ended || e->change->n == 0)
+        return false;
+    if (table_refuses(e->manager->table, e->exists))
+        return true;
+    return !e->exists && c->manager.max_active_sessions >= 0 &&
+           atomic_load(&c->sessions) >= c->manager.max_active_sessions;
+}
+
+static void apply(struct edit *e)
+{
+    struct table *t = e->manager->table;
+    struct session *s = e->session;
+    struct change *c = e->change;
+
+    c->created = !e->exists && !e->ended;
+    if (!s)
+        s = table_add_locked(t, e->context, e->id, e->now.mono_ms);
+    struct table_mark mark = table_before(s);
+    if (s->kind == SESSION_ALIAS)
+        session_unalias(s);
+    /* A later write tells of the life that it belongs to, so that it never meets a tombstone of an earlier
+     * one. */
+    if (c->life_kind == CHANGE_LIFE_NONE && s->life_kind == CHANGE_LIFE_OPEN) {
+        c->life_kind = CHANGE_LIFE_OPEN;
+        c->life = s->life;
+        c->life_front = s->life_front;
+    }
+    c->flow = s->flow;
+    (void)session_merge(s, c, e->now);
+    table_after(t, s, mark);
+}
+
+static void end(struct edit *e)
+{
+    lock_drop(&e->manager->table->shards[e->shard].lock);
+    change_unref(e->change);
+    e->change = NULL;
+}
+
+enum err edit_close(struct edit *e, struct delivery *d)
+{
+    struct manager *m = e->manager;
+
+    if (!e->change || (e->ended && !e->exists)) {
+        end(e);
+        return ERR_OK;
+    }
+    if (is_refused(e)) {
+        metric_inc(m->metrics, sessions_rejected);
+        end(e);
+        return ERR_FULL;
+    }
+    if (e->reset && e->exists)
+        name_what_goes(e);
+    change_seal(e->change);
+    apply(e);
+    if (m->outbox && m->cluster)
+        outbox_push(m->outbox, e->loop, e->change, d);
+    end(e);
+    return ERR_OK;
+}
+
+void edit_cancel(struct edit *e)
+{
+    end(e);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parts of one node's session engine, and the kinds of messages in clusterd's own form. Private to this
+ * layer.
+ */
+#ifndef CLUSTERD_SESSION_MANAGER_PRIVATE_H
+#define CLUSTERD_SESSION_MANAGER_PRIVATE_H
+
+#include "clusterd/session/manager.h"
+#include "clusterd/util/list.h"
+#include "table_private.h"
+
+/* Kind byte of a message in clusterd's own form (docs/PROTOCOL.md). */
+enum own_kind {
+    OWN_CHANGES = 'C', /* changes, one behind the other */
+    OWN_STATUS = 'H',  /* u8 complete */
+    OWN_GET = 'G',     /* u32 request: send me everything */
+    OWN_STATE = 'S',   /* u32 request, changes */
+    OWN_END = 'E',     /* u32 request, u8 complete, u64 number of changes sent */
+    OWN_DIGEST = 'D',  /* 64 x u64 */
+    OWN_SUMMARY = 'Y', /* u8 shard, u32 n, n x (u64 key, u64 state) */
+    OWN_FETCH = 'F',   /* u8 shard, u32 n, n x u64 key */
+    OWN_REPAIR = 'R',  /* changes */
+};
+
+struct manager {
+    struct host *host;
+    struct cluster *cluster; /* NULL until attached; tests may run without */
+    struct table *table;
+    struct metrics *metrics;
+    struct manager_options options;
+    uint32_t self; /* writer of our own versions */
+    atomic_uint seq;
+    struct outbox *outbox;
+    struct transfer *transfer;
+    struct answers *answers;
+    struct repair *repair;
+    struct timer sweep_timer;
+    uint64_t started_mono_ms;
+    bool running;
+};
+
+/* A job for the main loop made of a message that came on a worker: runs fn(m, member, body) there, once. */
+typedef void (*manager_job_fn)(struct manager *m, struct member *from, struct span body);
+void manager_post(struct manager *m, struct member *from, struct span body, manager_job_fn fn);
+
+/* One message in own form to one member, asynchronously, in order with others of the same flow. */
+void manager_send_own(struct manager *m, struct loop *loop, struct member *to, const struct buf *message,
+                      uint64_t flow, uint32_t options, struct delivery *d);
+/* One SessionMessageImpl to one member. */
+void manager_send_session(struct manager *m, struct loop *loop, struct member *to,
+                          const struct session_msg *msg, uint64_t flow, uint32_t options, struct delivery *d);
+/* Contexts of decoded changes: change_context_fn, arg = the table. */
+struct context *manager_to_context(void *arg, struct span name);
+/* Applies the changes of a message body; stops at the first that cannot be read. n = applied or stale ones.
+ */
+fallible manager_apply_all(struct manager *m, struct loop *loop, struct rd *in, uint64_t *n);
+
+/* manager_expire and expireSessionsOnShutdown. */
+bool manager_is_tomcat_context(const struct context *c);
+
+#endif

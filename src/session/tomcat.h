@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between Tomcat's session messages and changes, in both directions. Pure functions but for the log.
+ */
+#ifndef CLUSTERD_SESSION_TOMCAT_H
+#define CLUSTERD_SESSION_TOMCAT_H
+
+#include "clusterd/session/change.h"
+#include "clusterd/wire/session.h"
+#include "clusterd/wire/state.h"
+
+/* What one change is to a Tomcat: encoded SessionMessageImpl objects, to be sent in this order. */
+#define TOMCAT_MESSAGES_MAX 3
+struct tomcat_messages {
+    size_t n;
+    struct buf payloads[TOMCAT_MESSAGES_MAX];
+};
+void tomcat_from_change(const struct change *c, struct tomcat_messages *out);
+void tomcat_messages_fini(struct tomcat_messages *m);
+
+/*
+ * A message about one session (CREATED, EXPIRED, ACCESSED, DELTA, CHANGE_ID) as a change of version v.
+ * created_ms is the message's own time on our clock. *field names what could not be read.
+ */
+fallible tomcat_to_change(const struct session_msg *msg, struct context *context, struct version v,
+                          int64_t created_ms, struct change **out, const char **field);
+
+/* One session of an ALL_SESSION_DATA block as a change. `offset_ms` is added to its times to put them on our
+ * clock; snapshot_ms (our clock) bounds the version of its entries, since they are no newer than the block.
+ */
+struct change *tomcat_state_to_change(const struct state_session *s, struct context *context, uint32_t writer,
+                                      int64_t offset_ms, int64_t snapshot_ms, int64_t now_wall_ms);
+
+/* A whole session as the body of an ALL_SESSION_DATA message with one session in it. ERR_BAD: its id or a
+ * name is no text that Java knows. */
+fallible tomcat_state_from_change(const struct change *c, int64_t now_wall_ms, int64_t offset_ms,
+                                  struct buf *out);
+/* The body of a block without sessions. */
+void tomcat_state_empty(struct buf *out);
+/* The auth type travels in a delta only: true when the session has one, with the delta's body appended. */
+bool tomcat_auth_delta(const struct change *c, struct buf *out);
+
+#endif

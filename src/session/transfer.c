@@ -1,0 +1,619 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Asking for state; see transfer.h. The first transfer goes through two stages:
+ *
+ *   1. clusterd members are asked one after the other, those first that say that they are complete, until one
+ * of them is. It sends everything: sessions, tombstones and old ids of all contexts.
+ *   2. When none was: the Tomcats. Their managers are asked context by context, the longest-running Tomcat
+ * first (its getMembers()[0] is what a Tomcat would ask); one that has no such context or does not answer is
+ * followed by the next. A request without a context name (all managers) finds contexts that nobody has spoken
+ * of.
+ *
+ * When all have been asked nobody has more than this node: it is complete. So hosts that are all started at
+ * once do not wait for each other. A member that did not answer leaves the node incomplete; it is asked again
+ * later.
+ */
+#include "transfer.h"
+
+#include "clusterd/util/log.h"
+#include "clusterd/util/mem.h"
+#include "clusterd/wire/options.h"
+
+#define TICK_MS        50
+#define SILENCE_MS     10000 /* without progress: the next member is asked */
+#define ALL_SILENCE_MS 1500  /* after the last answer to a request for all contexts: there are no more */
+#define FIRST_SIGHT_MS 500   /* an answer that is on its way may settle it */
+#define RETRY_MS       30000
+#define SETTLED_AGE_MS 5000 /* a Tomcat that is this much older than we are was there before us */
+
+enum ask_state { ASK_DUE, ASK_SENT, ASK_DONE, ASK_FAILED };
+
+/* A question to Tomcats about one context (NULL: all of them). */
+struct ask {
+    struct link link;
+    struct context *context;
+    struct member *to; /* being asked */
+    struct member *but_not;
+    struct ident *tried;
+    size_t n_tried;
+    uint64_t due_mono_ms, sent_mono_ms, progress_mono_ms;
+    enum ask_state state;
+    uint64_t blocks;
+    bool unanswered; /* somebody was silent who may know more */
+};
+
+struct transfer {
+    struct manager *manager;
+    struct timer tick;
+    struct link asks;
+    atomic_bool starting, failed, memory_full;
+    uint64_t refused_seen;
+    uint64_t begun_mono_ms, retry_mono_ms;
+    /* clusterd stage */
+    struct member *node; /* being asked */
+    uint32_t request;
+    uint64_t node_progress_mono_ms, node_begun_mono_ms, node_blocks;
+    struct ident *nodes_tried;
+    size_t n_nodes_tried;
+    bool nodes_done;
+    bool tomcats_asked;
+    bool was_complete;
+    /* Members that went without saying good-bye: what happened meanwhile is asked of them when they return.
+     */
+    struct ident *lost;
+    size_t n_lost;
+};
+
+#define LOST_MAX 64
+
+static struct loop *main_loop(const struct transfer *t)
+{
+    return host_main(t->manager->host);
+}
+
+static uint64_t now_ms(const struct transfer *t)
+{
+    return loop_mono_ms(main_loop(t));
+}
+
+static bool has_ident(const struct ident *list, size_t n, const struct ident *id)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ident_eq(&list[i], id))
+            return true;
+    return false;
+}
+
+static void add_ident(struct ident **list, size_t *n, const struct ident *id)
+{
+    *list = mem_realloc(*list, (*n + 1) * sizeof **list);
+    (*list)[(*n)++] = *id;
+}
+
+/* --- completeness --- */
+
+const char *transfer_why_incomplete(struct manager *m)
+{
+    struct transfer *t = m->transfer;
+
+    if (!m->running)
+        return "the node is starting";
+    if (atomic_load(&t->starting))
+        return "the first state transfer is running";
+    if (atomic_load(&t->memory_full))
+        return "memory was full: sessions of others were refused";
+    if (atomic_load(&t->failed))
+        return "a member did not answer the request for its sessions";
+    return NULL;
+}
+
+bool transfer_is_starting(struct manager *m)
+{
+    return atomic_load(&m->transfer->starting);
+}
+
+static void send_status(struct transfer *t, struct member *to)
+{
+    struct buf b = {0};
+
+    cluster_own_begin(&b, OWN_STATUS);
+    wr_u8(&b, transfer_why_incomplete(t->manager) == NULL);
+    manager_send_own(t->manager, main_loop(t), to, &b, 0, SEND_USE_ACK, NULL);
+    buf_fini(&b);
+}
+
+static void tell_nodes(struct transfer *t)
+{
+    struct view *v = channel_view(cluster_channel(t->manager->cluster));
+
+    for (size_t i = 0; i < v->n; i++)
+        if (v->members[i]->clusterd_version)
+            send_status(t, v->members[i]);
+    view_unref(v);
+}
+
+/* Announce a change of completeness at once: others choose by it whom they ask. */
+static void note_completeness(struct transfer *t)
+{
+    const char *why = transfer_why_incomplete(t->manager);
+    bool complete = !why;
+
+    if (complete == t->was_complete)
+        return;
+    t->was_complete = complete;
+    if (complete)
+        log_info("This node is complete: %llu sessions in memory",
+                 (unsigned long long)table_sessions(t->manager->table));
+    else
+        log_warn("This node is incomplete: %s", why);
+    tell_nodes(t);
+    channel_beat(cluster_channel(t->manager->cluster));
+}
+
+static void set_all_complete(struct transfer *t)
+{
+    struct context **all;
+    size_t n = table_contexts_all(t->manager->table, &all);
+
+    for (size_t i = 0; i < n; i++)
+        atomic_store(&all[i]->complete, true);
+    mem_free(all);
+}
+
+static void finish(struct transfer *t, bool failed)
+{
+    atomic_store(&t->failed, failed);
+    atomic_store(&t->starting, false);
+    if (!failed)
+        set_all_complete(t);
+    t->retry_mono_ms = now_ms(t) + RETRY_MS;
+    note_completeness(t);
+}
+
+/* --- clusterd members --- */
+
+static struct member *next_node(struct transfer *t)
+{
+    struct view *v = channel_view(cluster_channel(t->manager->cluster));
+    struct member *best = NULL;
+
+    for (size_t i = 0; i < v->n; i++) {
+        struct member *m = v->members[i];
+        if (!m->clusterd_version || has_ident(t->nodes_tried, t->n_nodes_tried, &m->id))
+            continue;
+        if (!best || (atomic_load(&m->complete) && !atomic_load(&best->complete)))
+            best = m;
+    }
+    best = best ? view_member_ref(best) : NULL;
+    view_unref(v);
+    return best;
+}
+
+static void leave_node(struct transfer *t)
+{
+    if (t->node)
+        add_ident(&t->nodes_tried, &t->n_nodes_tried, &t->node->id);
+    view_member_unref(t->node);
+    t->node = NULL;
+}
+
+static void ask_node(struct transfer *t)
+{
+    struct buf b = {0};
+
+    t->request++;
+    t->node_blocks = 0;
+    t->node_begun_mono_ms = t->node_progress_mono_ms = now_ms(t);
+    log_info("Manager [all contexts], requesting session state from [%s]. This operation will timeout if no "
+             "session "
+             "state has been received within [%d] seconds.",
+             t->node->name, SILENCE_MS / 1000);
+    cluster_own_begin(&b, OWN_GET);
+    wr_u32(&b, t->request);
+    manager_send_own(t->manager, main_loop(t), t->node, &b, 0, SEND_USE_ACK, NULL);
+    buf_fini(&b);
+}
+
+/* True while this stage goes on. */
+static bool step_nodes(struct transfer *t)
+{
+    if (t->nodes_done)
+        return false;
+    if (t->node) {
+        if (now_ms(t) - t->node_progress_mono_ms < SILENCE_MS)
+            return true;
+        log_warn("Manager [all contexts]; no session state from [%s] for [%d] ms, asking the next member",
+                 t->node->name, SILENCE_MS);
+        atomic_store(&t->failed, true);
+        leave_node(t);
+    }
+    t->node = next_node(t);
+    if (t->node)
+        ask_node(t);
+    return t->node != NULL;
+}
+
+void transfer_on_own_state(struct manager *m, struct member *from, struct span body)
+{
+    struct transfer *t = m->transfer;
+    struct rd in = rd_of(body);
+
+    if (from == t->node && rd_u32(&in, "request") == t->request) {
+        t->node_progress_mono_ms = now_ms(t);
+        t->node_blocks++;
+    }
+}
+
+void transfer_on_own_end(struct manager *m, struct member *from, struct span body)
+{
+    struct transfer *t = m->transfer;
+    struct rd in = rd_of(body);
+    uint32_t request = rd_u32(&in, "request");
+    bool complete = rd_u8(&in, "complete") != 0;
+    uint64_t n = rd_u64(&in, "number");
+
+    if (rd_verdict(&in) != ERR_OK || from != t->node || request != t->request)
+        return;
+    log_info("Manager [all contexts]; session state of %llu sessions from [%s] received in [%llu] ms.%s",
+             (unsigned long long)n, from->name, (unsigned long long)(now_ms(t) - t->node_begun_mono_ms),
+             complete ? "" : " It is itself not complete.");
+    metric_inc(m->metrics, transfers_received);
+    atomic_store(&from->complete, complete);
+    leave_node(t);
+    if (complete) {
+        t->nodes_done = true;
+        finish(t, false);
+    }
+}
+
+/* --- Tomcats --- */
+
+static void ask_free(struct ask *a)
+{
+    link_remove(&a->link);
+    view_member_unref(a->to);
+    view_member_unref(a->but_not);
+    mem_free(a->tried);
+    mem_free(a);
+}
+
+static struct ask *find_ask(struct transfer *t, const struct context *c)
+{
+    LINK_EACH(l, &t->asks)
+    {
+        struct ask *a = CONTAINER_OF(l, struct ask, link);
+        if (a->context == c && a->state < ASK_DONE)
+            return a;
+    }
+    return NULL;
+}
+
+static struct ask *add_ask(struct transfer *t, struct context *c, struct member *but_not, unsigned delay_ms)
+{
+    struct ask *a = MEM_NEW(struct ask);
+
+    a->context = c;
+    a->but_not = view_member_ref(but_not);
+    a->due_mono_ms = now_ms(t) + delay_ms;
+    link_push_back(&t->asks, &a->link);
+    if (!t->tick.active)
+        timer_start(&t->tick, TICK_MS);
+    return a;
+}
+
+static struct member *next_tomcat(struct transfer *t, const struct ask *a)
+{
+    struct view *v = channel_view(cluster_channel(t->manager->cluster));
+    struct member *found = NULL;
+
+    for (size_t i = 0; i < v->n && !found; i++) {
+        struct member *m = v->members[i];
+        if (!m->clusterd_version && m != a->but_not && !has_ident(a->tried, a->n_tried, &m->id))
+            found = view_member_ref(m);
+    }
+    view_unref(v);
+    return found;
+}
+
+static void send_get_all(struct transfer *t, struct ask *a)
+{
+    struct buf unique = {0};
+    struct span context = a->context ? span_str(a->context->name) : (struct span){NULL, 0};
+
+    session_unique_id(SESSION_GET_ALL, SPAN_LIT(SESSION_ID_GET_ALL), context, loop_wall_ms(main_loop(t)),
+                      &unique);
+    struct session_msg msg = {.event = SESSION_GET_ALL,
+                              .timestamp_ms = loop_wall_ms(main_loop(t)),
+                              .timestamp_set = true,
+                              .has_context = a->context != NULL,
+                              .context = context,
+                              .session_id = SPAN_LIT(SESSION_ID_GET_ALL),
+                              .unique_id = buf_span(&unique)};
+    log_info("Manager [%s], requesting session state from [%s]. This operation will timeout if no session "
+             "state has been "
+             "received within [%d] seconds.",
+             a->context ? a->context->name : "all contexts", a->to->name, SILENCE_MS / 1000);
+    manager_send_session(t->manager, main_loop(t), a->to, &msg, 0, SEND_ASYNCHRONOUS, NULL);
+    a->sent_mono_ms = a->progress_mono_ms = now_ms(t);
+    a->state = ASK_SENT;
+    buf_fini(&unique);
+}
+
+static void settle(struct transfer *t, struct ask *a, enum ask_state state)
+{
+    a->state = state;
+    if (a->context && state == ASK_DONE)
+        atomic_store(&a->context->complete, true);
+    if (state == ASK_FAILED)
+        atomic_store(&t->failed, true);
+}
+
+static void ask_next(struct transfer *t, struct ask *a)
+{
+    if (a->to) {
+        add_ident(&a->tried, &a->n_tried, &a->to->id);
+        view_member_unref(a->to);
+    }
+    a->to = next_tomcat(t, a);
+    if (a->to)
+        send_get_all(t, a);
+    else
+        settle(t, a, a->unanswered ? ASK_FAILED : ASK_DONE);
+}
+
+static void step_ask(struct transfer *t, struct ask *a)
+{
+    uint64_t now = now_ms(t), silent = now - a->progress_mono_ms;
+
+    if (a->state == ASK_DUE && now >= a->due_mono_ms) {
+        if (a->context && atomic_load(&a->context->complete))
+            settle(t, a, ASK_DONE);
+        else
+            ask_next(t, a);
+    } else if (a->state == ASK_SENT && !a->context && silent >= ALL_SILENCE_MS) {
+        /* Nothing says how many contexts there are: quiet is the end. The next Tomcat may run others. */
+        ask_next(t, a);
+    } else if (a->state == ASK_SENT && silent >= SILENCE_MS) {
+        log_warn("Manager [%s]: No session state sent at [%s] received, timing out after [%llu] ms.",
+                 a->context ? a->context->name : "all contexts", a->to->name, (unsigned long long)silent);
+        a->unanswered = true;
+        ask_next(t, a);
+    }
+}
+
+static void ask_tomcats(struct transfer *t)
+{
+    struct context **all;
+    size_t n = table_contexts_all(t->manager->table, &all);
+
+    t->tomcats_asked = true;
+    for (size_t i = 0; i < n; i++)
+        if (manager_is_tomcat_context(all[i]) && !find_ask(t, all[i]))
+            add_ask(t, all[i], NULL, 0);
+    add_ask(t, NULL, NULL, 0);
+    mem_free(all);
+}
+
+/* True while any question is open. */
+static bool step_asks(struct transfer *t)
+{
+    bool open = false;
+
+    LINK_EACH_SAFE(l, &t->asks)
+    {
+        struct ask *a = CONTAINER_OF(l, struct ask, link);
+        step_ask(t, a);
+        if (a->state < ASK_DONE)
+            open = true;
+        else
+            ask_free(a);
+    }
+    return open;
+}
+
+static void on_tick(struct timer *timer, void *arg)
+{
+    struct transfer *t = arg;
+
+    if (atomic_load(&t->starting) && !step_nodes(t) && !t->tomcats_asked)
+        ask_tomcats(t);
+    bool open = step_asks(t);
+    if (atomic_load(&t->starting) && !t->node && !open)
+        finish(t, atomic_load(&t->failed));
+    if (atomic_load(&t->starting) || open)
+        timer_start(timer, TICK_MS);
+    note_completeness(t);
+}
+
+/* An answer about a context: from whom it came does not matter. */
+static struct ask *answered(struct manager *m, struct span name, struct context **c)
+{
+    *c = table_context_find(m->table, name);
+    struct ask *all = find_ask(m->transfer, NULL);
+
+    if (all)
+        all->progress_mono_ms = now_ms(m->transfer);
+    return *c ? find_ask(m->transfer, *c) : NULL;
+}
+
+void transfer_on_block(struct manager *m, struct member *from, struct span context)
+{
+    struct context *c;
+    struct ask *a = answered(m, context, &c);
+
+    if (a && a->to == from) {
+        a->progress_mono_ms = now_ms(m->transfer);
+        a->blocks++;
+    }
+}
+
+void transfer_on_complete(struct manager *m, struct member *from, struct span context)
+{
+    struct context *c;
+    struct ask *a = answered(m, context, &c);
+
+    if (!c)
+        return;
+    atomic_store(&c->complete, true);
+    metric_inc(m->metrics, transfers_received);
+    if (!a)
+        return;
+    log_info(
+        "Manager [%s]; session state sent at [%s] received in [%llu] ms: %llu blocks, %lld sessions held.",
+        c->name, from->name, (unsigned long long)(now_ms(m->transfer) - a->sent_mono_ms),
+        (unsigned long long)a->blocks, (long long)atomic_load(&c->sessions));
+    settle(m->transfer, a, ASK_DONE);
+}
+
+void transfer_on_no_context(struct manager *m, struct member *from, struct span context)
+{
+    struct context *c;
+    struct ask *a = answered(m, context, &c);
+
+    if (a && a->to == from && a->state == ASK_SENT)
+        ask_next(m->transfer, a);
+}
+
+void transfer_on_first_sight(struct manager *m, struct member *from, struct span context)
+{
+    struct context *c = table_context_find(m->table, context);
+
+    (void)from;
+    if (c && !atomic_load(&c->complete) && !find_ask(m->transfer, c))
+        add_ask(m->transfer, c, NULL, FIRST_SIGHT_MS);
+}
+
+bool transfer_ask(struct manager *m, struct context *c, struct member *but_not)
+{
+    struct ask *a = find_ask(m->transfer, c);
+    struct ask probe = {.but_not = but_not};
+
+    if (a)
+        return true;
+    struct member *someone = next_tomcat(m->transfer, &probe);
+    if (!someone) {
+        atomic_store(&c->complete, true);
+        return false;
+    }
+    view_member_unref(someone);
+    add_ask(m->transfer, c, but_not, 0);
+    return true;
+}
+
+/* --- members come and go --- */
+
+/* What a Tomcat of another life holds, that we may have missed. */
+static void ask_again(struct transfer *t, struct member *member)
+{
+    struct context **all;
+    size_t n = table_contexts_all(t->manager->table, &all);
+
+    log_info("%s was out of touch: asking it for the sessions of all contexts", member->name);
+    for (size_t i = 0; i < n; i++)
+        if (manager_is_tomcat_context(all[i]) && !find_ask(t, all[i])) {
+            atomic_store(&all[i]->complete, false);
+            add_ask(t, all[i], NULL, 0);
+        }
+    mem_free(all);
+}
+
+void transfer_on_added(struct manager *m, struct member *member)
+{
+    struct transfer *t = m->transfer;
+    bool returned = has_ident(t->lost, t->n_lost, &member->id);
+    int64_t our_age = (int64_t)(now_ms(t) - m->started_mono_ms);
+
+    if (member->clusterd_version) {
+        send_status(t, member);
+        return;
+    }
+    if (!atomic_load(&t->starting) && (returned || atomic_load(&member->alive_ms) > our_age + SETTLED_AGE_MS))
+        ask_again(t, member);
+}
+
+void transfer_on_disappeared(struct manager *m, struct member *member, bool shutdown)
+{
+    struct transfer *t = m->transfer;
+
+    if (!shutdown && t->n_lost < LOST_MAX && !has_ident(t->lost, t->n_lost, &member->id))
+        add_ident(&t->lost, &t->n_lost, &member->id);
+    if (t->node == member)
+        leave_node(t);
+    LINK_EACH_SAFE(l, &t->asks)
+    {
+        struct ask *a = CONTAINER_OF(l, struct ask, link);
+        if (a->to == member && a->state == ASK_SENT)
+            ask_next(t, a);
+    }
+}
+
+static void begin(struct transfer *t)
+{
+    atomic_store(&t->starting, true);
+    atomic_store(&t->failed, false);
+    t->begun_mono_ms = now_ms(t);
+    t->nodes_done = t->tomcats_asked = false;
+    t->n_nodes_tried = 0;
+    t->refused_seen = table_refused(t->manager->table);
+    atomic_store(&t->memory_full, false);
+    timer_start(&t->tick, 1);
+}
+
+void transfer_on_heartbeat(struct manager *m)
+{
+    struct transfer *t = m->transfer;
+
+    if (table_refused(m->table) != t->refused_seen) {
+        t->refused_seen = table_refused(m->table);
+        atomic_store(&t->memory_full, true);
+        t->retry_mono_ms = now_ms(t) + RETRY_MS;
+    }
+    note_completeness(t);
+    bool wants = atomic_load(&t->failed) || (atomic_load(&t->memory_full) && !table_is_full(m->table));
+    if (wants && !atomic_load(&t->starting) && now_ms(t) >= t->retry_mono_ms)
+        begin(t);
+}
+
+/* --- life --- */
+
+struct transfer *transfer_new(struct manager *m)
+{
+    struct transfer *t = MEM_NEW(struct transfer);
+
+    t->manager = m;
+    link_init(&t->asks);
+    timer_init(&t->tick, host_main(m->host), on_tick, t);
+    return t;
+}
+
+void transfer_start(struct manager *m)
+{
+    struct view *v = channel_view(cluster_channel(m->cluster));
+
+    if (v->n == 0) {
+        log_info("Manager [all contexts]: skipping state transfer. No members active in cluster group.");
+        m->transfer->refused_seen = table_refused(m->table);
+        finish(m->transfer, false);
+    } else {
+        begin(m->transfer);
+    }
+    view_unref(v);
+}
+
+void transfer_stop(struct manager *m)
+{
+    timer_stop(&m->transfer->tick);
+}
+
+void transfer_free(struct transfer *t)
+{
+    if (!t)
+        return;
+    timer_fini(&t->tick);
+    while (!link_is_alone(&t->asks))
+        ask_free(CONTAINER_OF(t->asks.next, struct ask, link));
+    view_member_unref(t->node);
+    mem_free(t->nodes_tried);
+    mem_free(t->lost);
+    mem_free(t);
+}

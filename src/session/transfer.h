@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Asking for state: when the node starts, when a context is seen for the first time, when a member comes
+ * back; and whether this node is complete, which decides what it announces. Main loop only (but
+ * transfer_why_incomplete). Mirrors DeltaManager.getAllClusterSessions.
+ */
+#ifndef CLUSTERD_SESSION_TRANSFER_H
+#define CLUSTERD_SESSION_TRANSFER_H
+
+#include "manager_private.h"
+
+struct transfer;
+
+struct transfer *transfer_new(struct manager *m);
+void transfer_free(struct transfer *t);
+void transfer_start(struct manager *m);
+void transfer_stop(struct manager *m);
+
+/* NULL when everything that the cluster holds is held here, as far as can be known; else a static text. Any
+ * thread. */
+const char *transfer_why_incomplete(struct manager *m);
+/* Does the first transfer still run? Then requests of others are answered with what there is. */
+bool transfer_is_starting(struct manager *m);
+/* Ask the members for this context unless that was done; false: it is settled already. */
+bool transfer_ask(struct manager *m, struct context *c, struct member *but_not);
+
+/* Jobs (manager_post): body = the context name; own form: the body of the message. */
+void transfer_on_first_sight(struct manager *m, struct member *from, struct span context);
+void transfer_on_block(struct manager *m, struct member *from, struct span context);
+void transfer_on_complete(struct manager *m, struct member *from, struct span context);
+void transfer_on_no_context(struct manager *m, struct member *from, struct span context);
+void transfer_on_own_state(struct manager *m, struct member *from, struct span body);
+void transfer_on_own_end(struct manager *m, struct member *from, struct span body);
+
+void transfer_on_added(struct manager *m, struct member *member);
+void transfer_on_disappeared(struct manager *m, struct member *member, bool shutdown);
+void transfer_on_heartbeat(struct manager *m);
+
+#endif
