@@ -97,7 +97,7 @@ void real_multicast_close(struct multicast *m);
 
 /* real_addr.c */
 socklen_t real_addr_to(const struct addr *a, struct sockaddr_storage *out);
-void real_addr_from(const struct sockaddr_storage *sa, socklen_t n, struct addr *out);
+void real_addr_from(const void *from, socklen_t n, struct addr *out);
 int real_addr_family(const struct addr *a);
 
 #endif

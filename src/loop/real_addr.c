@@ -44,8 +44,12 @@ socklen_t real_addr_to(const struct addr *a, struct sockaddr_storage *out)
     return sizeof *un;
 }
 
-void real_addr_from(const struct sockaddr_storage *sa, socklen_t n, struct addr *out)
+void real_addr_from(const void *from, socklen_t n, struct addr *out)
 {
+    /* A copy: what getifaddrs() gives need not be aligned for the largest kind. */
+    struct sockaddr_storage copy = {.ss_family = AF_UNSPEC}, *sa = &copy;
+
+    memcpy(&copy, from, n < sizeof copy ? n : sizeof copy);
     *out = (struct addr){0};
     if (sa->ss_family == AF_INET) {
         const struct sockaddr_in *in4 = (const struct sockaddr_in *)sa;

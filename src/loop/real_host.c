@@ -168,10 +168,9 @@ static size_t addresses(struct host *h, struct host_address *out, size_t max)
 
         if (family != AF_INET && family != AF_INET6)
             continue;
-        real_addr_from((const struct sockaddr_storage *)i->ifa_addr, sizeof(struct sockaddr_in6), &a.addr);
+        real_addr_from(i->ifa_addr, sizeof(struct sockaddr_in6), &a.addr);
         if (i->ifa_netmask) {
-            real_addr_from((const struct sockaddr_storage *)i->ifa_netmask, sizeof(struct sockaddr_in6),
-                           &mask);
+            real_addr_from(i->ifa_netmask, sizeof(struct sockaddr_in6), &mask);
             a.prefix_bits = prefix_bits(&mask);
         }
         snprintf(a.interface, sizeof a.interface, "%s", i->ifa_name);
@@ -205,7 +204,7 @@ static enum err resolve(struct host *h, const char *host, struct addr *out, size
     if (e)
         return e == EAI_AGAIN ? ERR_TIMEOUT : ERR_IO;
     for (i = list; i && found < max; i = i->ai_next)
-        real_addr_from((const struct sockaddr_storage *)i->ai_addr, i->ai_addrlen, &out[found++]);
+        real_addr_from(i->ai_addr, i->ai_addrlen, &out[found++]);
     freeaddrinfo(list);
     if (found == 0)
         return ERR_NOT_FOUND;

@@ -62,7 +62,7 @@ static unsigned interface_of(const struct addr *a)
         struct addr has;
         if (!i->ifa_addr)
             continue;
-        real_addr_from((const struct sockaddr_storage *)i->ifa_addr, sizeof(struct sockaddr_in6), &has);
+        real_addr_from(i->ifa_addr, sizeof(struct sockaddr_in6), &has);
         if (has.family == a->family && span_eq(addr_host(&has), addr_host(a)))
             index = if_nametoindex(i->ifa_name);
     }
@@ -120,30 +120,20 @@ static bool join6(struct real_multicast *rm)
            (o->ttl < 0 || set(rm->fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, o->ttl));
 }
 
-static enum err check(struct real_multicast *rm, struct diag *d)
+/* Finds the interface that the bind address names. */
+static enum err find_interface(struct real_multicast *rm, struct diag *d)
 {
     const struct multicast_options *o = &rm->m.options;
     char text[ADDR_TEXT_MAX];
 
-    if (!addr_is_multicast(&o->group))
-        return diag_error(
-            d, NULL, 0,
-            "multicast: %s is not a group address (use 224.0.0.0 to 239.255.255.255, such as 228.0.0.4)",
-            addr_host_text(&o->group, text));
-    if (o->ttl > 255)
-        return diag_error(d, NULL, 0, "multicast: a TTL of %d is not possible (0 to 255)", o->ttl);
     if (o->bind.family == ADDR_NONE || addr_is_any(&o->bind))
         return ERR_OK;
-    if (o->bind.family != o->group.family)
-        return diag_error(d, NULL, 0,
-                          "multicast: the group and the bind address %s are of different families",
-                          addr_host_text(&o->bind, text));
     rm->interface = interface_of(&o->bind);
     if (!rm->interface)
-        return diag_error(
-            d, NULL, 0,
-            "multicast: no interface of this machine has the bind address %s (`ip address` lists them)",
-            addr_host_text(&o->bind, text));
+        return diag_error(d, NULL, 0,
+                          "multicast: no interface of this machine has the bind address %s (`ip address` "
+                          "lists them)",
+                          addr_host_text(&o->bind, text));
     return ERR_OK;
 }
 
@@ -200,7 +190,7 @@ enum err real_multicast_open(struct multicast *m, struct diag *d)
     struct real_multicast *rm = of(m);
 
     rm->fd = -1;
-    TRY(check(rm, d));
+    TRY(find_interface(rm, d));
     enum err e = open_socket(rm, d);
     if (e) {
         if (rm->fd >= 0)
