@@ -91,11 +91,13 @@ enum err jwrite_utf(struct jwrite *w, struct span utf8)
         jwrite_bytes(w, utf8);
         return ERR_OK;
     }
-    TRY(mutf_encode(utf8, &text));
-    put_int(w, text.n, 2);
-    jwrite_bytes(w, buf_span(&text));
+    enum err e = mutf_encode(utf8, &text);
+    if (e == ERR_OK) {
+        put_int(w, text.n, 2);
+        jwrite_bytes(w, buf_span(&text));
+    }
     buf_fini(&text);
-    return ERR_OK;
+    return e;
 }
 
 /* --- objects --- */

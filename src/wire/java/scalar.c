@@ -45,7 +45,7 @@ static int shortest_digits(double d, bool is_float, char digits[24])
 {
     char text[40];
 
-    for (int precision = 0; precision <= 16; precision++) {
+    for (int precision = 1; precision <= 16; precision++) { /* Java prints two digits at least */
         snprintf(text, sizeof text, "%.*e", precision, d);
         if (is_float ? strtof(text, NULL) == (float)d : strtod(text, NULL) == d)
             break;

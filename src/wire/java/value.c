@@ -36,9 +36,8 @@ struct blob *value_from_bytes(struct span bytes)
     ASSERT(bytes.n <= INT32_MAX);
     if (mutf_is_plain(bytes))
         return from_mutf(bytes);
-    if (mutf_encode(bytes, &mutf) != ERR_OK)
-        return join(KNOWN_BYTES, bytes.n, 4, bytes);
-    struct blob *b = from_mutf(buf_span(&mutf));
+    bool is_text = mutf_encode(bytes, &mutf) == ERR_OK;
+    struct blob *b = is_text ? from_mutf(buf_span(&mutf)) : join(KNOWN_BYTES, bytes.n, 4, bytes);
     buf_fini(&mutf);
     return b;
 }
