@@ -194,3 +194,9 @@ bool loop_wind_up(struct loop *l)
     l->in_turn = false;
     return any;
 }
+
+void loop_forget(struct loop *l)
+{
+    while (!link_is_alone(&l->streams))
+        stream_forget(CONTAINER_OF(l->streams.next, struct stream, all));
+}

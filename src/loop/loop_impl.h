@@ -165,6 +165,8 @@ bool loop_is_settled(const struct loop *l); /* nothing waits for loop_settle() *
 /* The end: deferred tasks run cancelled, streams end with ERR_CANCELLED. True when there was anything. */
 bool loop_wind_up(struct loop *l);
 void loop_attend(struct loop *l);
+/* Frees the streams without a callback: of a dead simulated host. */
+void loop_forget(struct loop *l);
 
 /* timer.c */
 void timer_run_due(struct loop *l);
@@ -178,6 +180,7 @@ void stream_io_failed(struct stream *s, enum err why);
 /* stream.c: for loop.c */
 void stream_settle_output(struct stream *s);
 void stream_settle_callbacks(struct stream *s);
+void stream_forget(struct stream *s);
 
 /* listener.c, multicast.c: callbacks are made between begin and end, as long as `closed` is not set */
 void listener_io_begin(struct listener *ls);

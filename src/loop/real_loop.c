@@ -220,6 +220,7 @@ void real_loop_run(struct real_loop *r)
     while (!atomic_load_explicit(&r->stop, memory_order_acquire))
         turn(r);
     r->running = false;
+    atomic_store_explicit(&r->stop, false, memory_order_relaxed);
 }
 
 void real_loop_stop(struct real_loop *r)

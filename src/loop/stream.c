@@ -72,15 +72,23 @@ static void end(struct stream *s, enum err why, bool reset)
     mark_ready(s);
 }
 
-static void finish(struct stream *s)
+void stream_forget(struct stream *s)
 {
-    link_remove(&s->all);
-    drop_input(s);
-    s->ops->on_close(s, s->arg, s->why);
     timer_fini(&s->timer);
+    link_remove(&s->all);
+    link_remove(&s->dirty);
+    link_remove(&s->ready);
+    drop_input(s);
     if (s->out)
         evbuffer_free(s->out);
     mem_free(s);
+}
+
+static void finish(struct stream *s)
+{
+    drop_input(s);
+    s->ops->on_close(s, s->arg, s->why);
+    stream_forget(s);
 }
 
 /* A connection that stays silent, or a closing one whose peer does not take the rest. */

@@ -14,7 +14,7 @@ struct host;
 
 /* Starts n_workers (1..64) threads whose loops wait for work. Also sets the process key of hash.h. */
 struct host *host_new_real(unsigned n_workers);
-/* Own thread; returns after host_stop(). */
+/* Own thread; returns after host_stop(). May be run again then. */
 void host_run(struct host *h);
 void host_stop(struct host *h); /* any thread, any loop */
 /* Ends the worker threads (their remaining tasks run cancelled) and frees everything. After host_run()

@@ -16,21 +16,27 @@
 struct sim;
 
 struct sim *sim_new(uint64_t seed);
-void sim_free(struct sim *s); /* hosts must have been freed by sim_host_end() or killed */
+void sim_free(struct sim *s); /* hosts must have been ended or be dead; dead ones are freed */
 
 /* A host with this IPv4 address ("10.0.0.1") and n_workers worker loops. A killed host's address may be used
  * again. */
 struct host *sim_host_new(struct sim *s, const char *ip, unsigned n_workers);
-/* Orderly end: remaining tasks run cancelled; frees the host. The node on it must have been freed. */
+/*
+ * Orderly end, of a living or a dead host: remaining tasks run cancelled, streams end with ERR_CANCELLED;
+ * frees the host. The node on it must have been freed.
+ */
 void sim_host_end(struct sim *s, struct host *h);
-/* kill -9: from now on nothing of this host runs; its streams are reset at their peers, its listeners and
- * groups vanish. The node's memory is the caller's to forget: `on_reap` (may be NULL) is given each task,
- * timer owner and stream that would leak only in so far as the loop itself owns it. The caller then calls
- * sim_host_free_dead(). */
+/*
+ * kill -9: from now on nothing of this host runs; its streams are reset at their peers, its listeners and
+ * groups vanish. The node's memory is still the caller's, who has two ways to be rid of it:
+ * - free the node as always and then sim_host_end(): its calls to the dead host's loops have no effect
+ * outside (what it writes or sends is dropped, connecting fails), its callbacks get their last word;
+ * - forget it (memory that the test does not track) and call sim_host_free_dead(): nothing is called any
+ * more. Not from a turn of that host itself.
+ */
 void sim_host_kill(struct sim *s, struct host *h);
 void sim_host_power_off(struct sim *s, struct host *h); /* as kill, but peers are told nothing */
-/* Frees a killed host's loop memory. Nothing of its loops is called any more. */
-void sim_host_free_dead(struct sim *s, struct host *h);
+void sim_host_free_dead(struct sim *s, struct host *h); /* frees what the dead host's loops own */
 void sim_host_pause(struct sim *s, struct host *h,
                     bool paused); /* SIGSTOP / SIGCONT: time goes on, nothing runs */
 bool sim_host_is_dead(const struct host *h);
@@ -58,5 +64,6 @@ typedef bool (*sim_pred_fn)(void *arg);
 /* Runs until pred is true (checked after each event); false when max_ms of virtual time went by first. */
 bool sim_run_until(struct sim *s, sim_pred_fn pred, void *arg, uint64_t max_ms);
 uint64_t sim_events(const struct sim *s); /* events run so far */
+uint64_t sim_trace(const struct sim *s);  /* a hash of all events so far: equal seeds give equal traces */
 
 #endif
