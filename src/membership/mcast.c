@@ -349,6 +349,8 @@ static void heartbeat(struct mcast *m, const struct member_rec *rec, uint64_t no
                      TRACKER_MEMBERS_MAX, m->group_text);
         return;
     }
+    if (news == TRACKER_STALE)
+        return;
     check_member_domain(m, rec, news == TRACKER_NEW);
     if (news == TRACKER_NEW)
         m->events->on_added(m->arg, member);
@@ -357,9 +359,9 @@ static void heartbeat(struct mcast *m, const struct member_rec *rec, uint64_t no
 }
 
 /* Removed whether we know it or not: those above may know it all the same. */
-static void shutdown_heard(struct mcast *m, const struct member_rec *rec)
+static void shutdown_heard(struct mcast *m, const struct member_rec *rec, uint64_t now_ms)
 {
-    struct member *member = tracker_take(&m->tracker, rec);
+    struct member *member = tracker_leave(&m->tracker, rec, now_ms, m->drop_time_ms);
 
     if (!member)
         member = view_member_new(rec);
@@ -389,7 +391,7 @@ static void on_record(struct mcast *m, struct span packet, const struct addr *fr
     if (!m->hearing || has_our_address(m, &rec, now_ms))
         return;
     if (member_is_shutdown(&rec))
-        shutdown_heard(m, &rec);
+        shutdown_heard(m, &rec, now_ms);
     else
         heartbeat(m, &rec, now_ms);
 }

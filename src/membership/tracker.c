@@ -41,19 +41,20 @@ static struct tracked *find(const struct tracker *t, const struct member_rec *re
 }
 
 /* Silent members that nobody else holds have no object worth keeping. */
-static void prune(struct tracker *t)
+static void prune(struct tracker *t, uint64_t now_ms)
 {
     LINK_EACH_SAFE(l, &t->list)
     {
         struct tracked *e = CONTAINER_OF(l, struct tracked, link);
-        if (e->silent && atomic_load(&e->member->refs) == 1)
+        if (e->silent && now_ms >= e->left_until_ms && atomic_load(&e->member->refs) == 1)
             drop(t, e);
     }
 }
 
-static enum tracker_news add(struct tracker *t, const struct member_rec *rec, struct tracked **out)
+static enum tracker_news add(struct tracker *t, const struct member_rec *rec, uint64_t now_ms,
+                             struct tracked **out)
 {
-    prune(t);
+    prune(t, now_ms);
     if (t->n >= TRACKER_MEMBERS_MAX)
         return TRACKER_FULL;
     struct tracked *e = MEM_NEW(struct tracked);
@@ -74,7 +75,9 @@ enum tracker_news tracker_heard(struct tracker *t, const struct member_rec *rec,
     /* alive comes from outside and may be any number: wrap instead of overflow. */
     int64_t start_ms = (int64_t)(now_ms - (uint64_t)rec->alive_ms);
 
-    if (!e && add(t, rec, &e) == TRACKER_FULL)
+    if (e && now_ms < e->left_until_ms && rec->alive_ms <= e->left_alive_ms)
+        return TRACKER_STALE;
+    if (!e && add(t, rec, now_ms, &e) == TRACKER_FULL)
         return TRACKER_FULL;
     uint64_t moved = (uint64_t)start_ms - (uint64_t)e->start_ms + JUMP_MS;
     if (news == TRACKER_KNOWN && moved > 2 * (uint64_t)JUMP_MS)
@@ -92,15 +95,17 @@ enum tracker_news tracker_heard(struct tracker *t, const struct member_rec *rec,
     return news;
 }
 
-struct member *tracker_take(struct tracker *t, const struct member_rec *rec)
+struct member *tracker_leave(struct tracker *t, const struct member_rec *rec, uint64_t now_ms,
+                             uint64_t drop_ms)
 {
     struct tracked *e = find(t, rec);
 
     if (!e)
         return NULL;
-    struct member *m = view_member_ref(e->member);
-    drop(t, e);
-    return m;
+    e->silent = true;
+    e->left_until_ms = now_ms + drop_ms;
+    e->left_alive_ms = rec->alive_ms;
+    return view_member_ref(e->member);
 }
 
 struct member *tracker_expire(struct tracker *t, uint64_t now_ms, uint64_t drop_ms)
