@@ -99,6 +99,22 @@ void table_contexts_fini(struct table *t)
     lock_fini(&t->contexts_lock);
 }
 
+#define DATABASES 16 /* of the front door */
+
+/* "redis/0" .. "redis/15": whoever speaks of it first, a front-door command or another node, it is the same.
+ * -1: not one of them. */
+static int database_of(struct span name)
+{
+    char text[24];
+
+    for (int db = 0; db < DATABASES; db++) {
+        snprintf(text, sizeof text, "redis/%d", db);
+        if (span_eq(name, span_str(text)))
+            return db;
+    }
+    return -1;
+}
+
 static struct context *add_locked(struct table *t, struct span name)
 {
     struct context *c = MEM_NEW(struct context);
@@ -107,6 +123,10 @@ static struct context *add_locked(struct table *t, struct span name)
     c->index = (uint32_t)t->n_contexts;
     c->name_hash = hash_stable(name);
     c->manager = t->defaults;
+    if (database_of(name) >= 0) {
+        c->internal = true;
+        c->database = (unsigned)database_of(name);
+    }
     /* Readers index the list without the lock, so it never moves: room for the most that there can be. */
     if (!t->context_list)
         t->context_list = mem_array(TABLE_CONTEXTS_HARD_MAX, sizeof *t->context_list);
@@ -141,7 +161,8 @@ struct context *table_context_find_or_add(struct table *t, struct span name)
         return NULL;
     lock_take(&t->contexts_lock);
     struct context *c = htab_find(&t->contexts, name);
-    if (!c && t->conf.auto_contexts && t->n_contexts < t->conf.max_contexts) {
+    bool may = (t->conf.auto_contexts && t->n_contexts < t->conf.max_contexts) || database_of(name) >= 0;
+    if (!c && may) {
         c = add_locked(t, name);
         made = true;
     }
@@ -197,10 +218,8 @@ struct context *table_route_key(struct table *t, unsigned database, struct span 
         snprintf(name, sizeof name, "redis/%u", database);
         *id = key;
         best = htab_find(&t->contexts, span_str(name));
-        if (!best) {
+        if (!best)
             best = add_locked(t, span_str(name));
-            best->internal = true;
-        }
     }
     lock_drop(&t->contexts_lock);
     return best;
