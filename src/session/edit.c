@@ -182,6 +182,16 @@ static void apply(struct edit *e)
     table_after(t, s, mark);
 }
 
+static void commit(struct edit *e, struct delivery *d)
+{
+    if (e->reset && e->exists)
+        name_what_goes(e);
+    change_seal(e->change);
+    apply(e);
+    if (e->manager->cluster)
+        outbox_push(e->manager->outbox, e->loop, e->change, d);
+}
+
 static void end(struct edit *e)
 {
     lock_drop(&e->manager->table->shards[e->shard].lock);
@@ -202,12 +212,7 @@ enum err edit_close(struct edit *e, struct delivery *d)
         end(e);
         return ERR_FULL;
     }
-    if (e->reset && e->exists)
-        name_what_goes(e);
-    change_seal(e->change);
-    apply(e);
-    if (m->outbox && m->cluster)
-        outbox_push(m->outbox, e->loop, e->change, d);
+    commit(e, d);
     end(e);
     return ERR_OK;
 }
@@ -215,4 +220,73 @@ enum err edit_close(struct edit *e, struct delivery *d)
 void edit_cancel(struct edit *e)
 {
     end(e);
+}
+
+/* An id that was never used here: the session itself gets it, and its old id stays as an alias for late
+ * messages. */
+static void move(struct manager *m, struct loop *loop, struct session *so, struct span to,
+                 struct table_now now, struct delivery *d)
+{
+    struct edit e = {.manager = m, .now = now, .session = so};
+    struct change *c = change_new(so->context, session_id(so), next_version(&e));
+    struct buf next = {0};
+
+    change_rename(c, to);
+    c->by_clusterd = true;
+    c->flow = so->flow;
+    change_seal(c);
+    (void)table_rename_locked(m->table, c, c->id, c->new_id, now, &next);
+    buf_fini(&next);
+    if (m->cluster)
+        outbox_push(m->outbox, loop, c, d);
+    change_unref(c);
+}
+
+/* Stages all of `from` on `e`, which stands at the new id. */
+static void stage_copy(struct edit *e, const struct session *from)
+{
+    edit_reset(e);
+    e->change->life_front = from->life_front;
+    for (uint32_t i = 0; i < from->n; i++) {
+        const struct entry *x = &from->entries[i];
+        enum entry_kind kind = (enum entry_kind)x->kind;
+        if (kind == ENTRY_DEADLINE)
+            edit_set_ttl(e, x->present ? x->number - (int64_t)e->now.mono_ms : -1);
+        else if (x->present && kind == ENTRY_MAX_INACTIVE)
+            change_set_number(e->change, kind, x->number, e->version);
+        else if (x->present)
+            edit_set(e, kind, blob_span(x->name), blob_ref(x->value));
+    }
+}
+
+enum err edit_rename(struct manager *m, struct loop *loop, struct context *c, struct span from,
+                     struct span to, struct delivery *d)
+{
+    struct table *t = m->table;
+    struct edit source = {.manager = m, .loop = loop, .context = c, .id = from, .now = table_now(loop)},
+                target = source;
+
+    target.id = to;
+    source.shard = table_shard_of(session_stable_key(c, from));
+    target.shard = table_shard_of(session_stable_key(c, to));
+    table_lock_two(t, source.shard, target.shard);
+    source.session = table_find_locked(t, c, from);
+    target.session = table_find_locked(t, c, to);
+    source.exists = source.session && session_is_visible(source.session, source.now);
+    target.exists = target.session && session_is_visible(target.session, target.now);
+    enum err e = source.exists ? ERR_OK : ERR_NOT_FOUND;
+    if (e == ERR_OK && !span_eq(from, to)) {
+        if (!target.session) {
+            move(m, loop, source.session, to, source.now, d);
+        } else {
+            stage_copy(&target, source.session);
+            commit(&target, d);
+            edit_end(&source);
+            commit(&source, d);
+        }
+    }
+    table_unlock_two(t, source.shard, target.shard);
+    change_unref(source.change);
+    change_unref(target.change);
+    return e;
 }

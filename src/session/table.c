@@ -126,14 +126,14 @@ bool table_refuses(struct table *t, bool exists)
     return max && used >= (exists ? HARD_LIMIT(max) : max);
 }
 
-static void lock_two(struct table *t, unsigned a, unsigned b)
+void table_lock_two(struct table *t, unsigned a, unsigned b)
 {
     lock_take(&t->shards[a < b ? a : b].lock);
     if (a != b)
         lock_take(&t->shards[a < b ? b : a].lock);
 }
 
-static void unlock_two(struct table *t, unsigned a, unsigned b)
+void table_unlock_two(struct table *t, unsigned a, unsigned b)
 {
     lock_drop(&t->shards[a].lock);
     if (a != b)
@@ -256,8 +256,8 @@ static bool apply_at(struct table *t, struct change *c, struct span id, struct t
  * again).
  *   - `to` was renamed earlier: the id is claimed back (a route that moved away and home again).
  */
-static enum table_result rename_locked(struct table *t, struct change *c, struct span from, struct span to,
-                                       struct table_now now, struct buf *next)
+enum table_result table_rename_locked(struct table *t, struct change *c, struct span from, struct span to,
+                                      struct table_now now, struct buf *next)
 {
     struct session *so = table_find_locked(t, c->context, from), *sn = table_find_locked(t, c->context, to);
 
@@ -306,9 +306,9 @@ static enum table_result apply_rename(struct table *t, struct change *c, struct 
             break; /* it came back to where it began, later */
         unsigned a = table_shard_of(session_stable_key(c->context, c->id));
         unsigned b = table_shard_of(session_stable_key(c->context, target));
-        lock_two(t, a, b);
-        result = rename_locked(t, c, c->id, target, now, &next);
-        unlock_two(t, a, b);
+        table_lock_two(t, a, b);
+        result = table_rename_locked(t, c, c->id, target, now, &next);
+        table_unlock_two(t, a, b);
         if (next.n == 0)
             break;
         struct buf swap = to;

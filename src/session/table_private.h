@@ -48,6 +48,12 @@ _Static_assert(TABLE_SHARDS == 1 << 6, "the shard is the top 6 bits of the key")
 struct session *table_find_locked(struct table *t, struct context *c, struct span id);
 struct session *table_add_locked(struct table *t, struct context *c, struct span id, uint64_t mono_ms);
 void table_remove_locked(struct table *t, struct session *s);
+void table_lock_two(struct table *t, unsigned a, unsigned b); /* shards, in any order */
+void table_unlock_two(struct table *t, unsigned a, unsigned b);
+/* A rename, under the locks of both shards. When `to` was renamed later itself, *next is where the state
+ * belongs, and nothing was done. */
+enum table_result table_rename_locked(struct table *t, struct change *c, struct span from, struct span to,
+                                      struct table_now now, struct buf *next);
 /* Around every mutation of a session: `before` gives what `after` compares with. */
 struct table_mark {
     size_t bytes;

@@ -63,6 +63,13 @@ void edit_end(struct edit *e);                 /* the session ends */
  * needed.
  */
 fallible edit_close(struct edit *e, struct delivery *d);
+/*
+ * Gives a session another id (RENAME; Tomcats see CHANGE_SESSION_ID). What stands under the new id is
+ * replaced. An operation of its own, without open and close. ERR_NOT_FOUND: there is no such session;
+ * ERR_FULL.
+ */
+fallible edit_rename(struct manager *m, struct loop *loop, struct context *c, struct span from,
+                     struct span to, struct delivery *d);
 void edit_cancel(struct edit *e); /* close without doing what was staged */
 
 #endif
