@@ -293,7 +293,7 @@ static struct ask *add_ask(struct transfer *t, struct context *c, struct member 
     struct ask *a = MEM_NEW(struct ask);
 
     a->context = c;
-    a->but_not = view_member_ref(but_not);
+    a->but_not = but_not ? view_member_ref(but_not) : NULL;
     a->due_mono_ms = now_ms(t) + delay_ms;
     link_push_back(&t->asks, &a->link);
     if (!t->tick.active)
