@@ -42,6 +42,7 @@ struct watch {
     bool waiting;  /* a candidate that waits for its turn */
     bool troubled; /* a connection broke at trouble_ms; cleared by an answered probe */
     uint64_t trouble_ms, suspect_ms;
+    uint64_t lost_ms;    /* when it left the view, though it was heard */
     struct probe *probe; /* under way, or NULL */
 };
 
@@ -172,6 +173,7 @@ static void gone(struct stage *st, struct watch *w, bool shutdown)
 
     set_suspect(st, w, false);
     w->up = w->mute = w->told = w->again = w->troubled = false;
+    w->lost_ms = now_ms(st);
     if (shutdown || !w->heard)
         watch_free(w);
     if (was_up)
@@ -434,7 +436,8 @@ static bool is_overdue(struct stage *st, const struct watch *w)
 static void check(struct stage *st, struct watch *w)
 {
     if (!w->up) {
-        if (w->heard)
+        /* One that was lost must be heard again first: its port may have a new owner. */
+        if (w->heard && atomic_load(&w->member->heard_mono_ms) > w->lost_ms)
             start_probe(st, w);
     } else if (atomic_load(&w->member->suspect)) {
         if (!is_overdue(st, w))
