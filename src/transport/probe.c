@@ -23,6 +23,13 @@ struct probe {
     void *arg;
 };
 
+static void probe_free(struct probe *p)
+{
+    link_remove(&p->link);
+    blob_unref(p->frame);
+    mem_free(p);
+}
+
 static void decide(struct probe *p, enum err result)
 {
     if (p->is_decided)
@@ -75,10 +82,8 @@ static void on_close(struct stream *s, void *arg, enum err why)
 
     (void)s;
     timer_fini(&p->timer);
-    link_remove(&p->link);
     p->fn(p->arg, result);
-    blob_unref(p->frame);
-    mem_free(p);
+    probe_free(p);
     transmitter_check_stopped(t);
 }
 
@@ -108,4 +113,10 @@ void probe_cancel_all(struct transmitter *t)
 {
     LINK_EACH(l, &t->probes)
     decide(CONTAINER_OF(l, struct probe, link), ERR_CANCELLED);
+}
+
+void probe_abandon_all(struct transmitter *t)
+{
+    while (!link_is_alone(&t->probes))
+        probe_free(CONTAINER_OF(t->probes.next, struct probe, link));
 }

@@ -247,6 +247,8 @@ void receiver_free(struct receiver *r)
 {
     if (!r)
         return;
+    for (unsigned i = 0; i < r->n_workers; i++)
+        receiver_conn_abandon_all(&r->workers[i]);
     receiver_address_fini(&r->address);
     mem_free(r->workers);
     mem_free(r);

@@ -230,6 +230,12 @@ void receiver_conn_close_all(struct receiver_worker *w)
     stream_close(CONTAINER_OF(l, struct conn, link)->stream, STOP_LINGER_MS);
 }
 
+void receiver_conn_abandon_all(struct receiver_worker *w)
+{
+    while (!link_is_alone(&w->conns))
+        conn_free(CONTAINER_OF(w->conns.next, struct conn, link));
+}
+
 void receiver_conn_sweep(struct receiver_worker *w)
 {
     struct receiver *r = w->r;

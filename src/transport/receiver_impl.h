@@ -49,6 +49,8 @@ void receiver_conn_new(struct receiver_worker *w, struct incoming *in, bool is_s
 void receiver_conn_close_all(struct receiver_worker *w);
 /* Worker: looks for connections of strangers that have been silent for too long. */
 void receiver_conn_sweep(struct receiver_worker *w);
+/* Frees what is left when a simulated host was killed: its streams tell nobody of their end. */
+void receiver_conn_abandon_all(struct receiver_worker *w);
 /* In receiver.c: a stopping worker's list is empty. */
 void receiver_none_left(struct receiver_worker *w);
 

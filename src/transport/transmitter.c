@@ -267,5 +267,6 @@ void transmitter_free(struct transmitter *t)
         return;
     while (!link_is_alone(&t->peers))
         peer_abandon(CONTAINER_OF(t->peers.next, struct peer, link));
+    probe_abandon_all(t);
     mem_free(t);
 }

@@ -35,5 +35,6 @@ void transmitter_check_stopped(struct transmitter *t);
 const struct addr *transmitter_source_for(const struct transmitter *t, const struct addr *to);
 /* probe.c */
 void probe_cancel_all(struct transmitter *t);
+void probe_abandon_all(struct transmitter *t); /* a killed host: nobody is told */
 
 #endif
