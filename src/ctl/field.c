@@ -228,7 +228,7 @@ void field_print_map(FILE *out, const redisReply *map, const struct field *field
 
     for (const struct field *f = fields; f->name; f++) {
         const redisReply *v = field_find(map, f->name);
-        if (!f->title || !v)
+        if (!f->title || !v || (v->type == REDIS_REPLY_STRING && v->len == 0))
             continue;
         if (f->kind == FIELD_ROWS && field_are_rows(v)) {
             struct field_table table = {.fields = f->rows};

@@ -42,7 +42,7 @@ void field_write_json(FILE *out, json_t *value_taken); /* indented, with a line 
 /* One value as people see it; control bytes are shown as '?'. `out` of at least 64 bytes. */
 const char *field_text(const redisReply *value, enum field_kind kind, char *out, size_t cap);
 
-/* "title: value" lines, one a field. */
+/* "title value" lines, one a field; empty texts are left out. */
 void field_print_map(FILE *out, const redisReply *map, const struct field *fields);
 
 /* A table whose rows may come in several pages: widths are those of the first page. */

@@ -170,7 +170,7 @@ static enum err make_front(struct node *n, struct diag *d)
 {
     const struct config *c = n->conf;
 
-    if (c->front.listen.n == 0 && !(c->control.socket && *c->control.socket))
+    if (c->front.listen.n == 0 && !c->control.socket)
         return ERR_OK;
     n->operator=(struct front_operator){
         .config = op_config, .leave = op_leave, .status = op_status, .arg = n};

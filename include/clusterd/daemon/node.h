@@ -37,7 +37,9 @@ fallible node_start(struct node *n, struct diag *d);
  * that failed.
  */
 void node_stop(struct node *n, unsigned linger_ms, void (*on_stopped)(void *arg), void *arg);
-/* After on_stopped, when it never was started, or when its host is dead (sim_host_kill). */
+/* After on_stopped, or when it never was started. A node whose host was killed (sim_host_kill) has tasks in
+ * flight that will not run: it is freed only together with sim_host_free_dead(), and what was in flight is
+ * lost memory. */
 void node_free(struct node *n);
 
 /* How many workers a host for this configuration should have: maxThreads at most, one less than the cores, 1

@@ -300,7 +300,6 @@ START_TEST(status_tells_completeness_by_its_exit_status)
     ck_assert_int_eq(r.status, CTL_OK);
     ck_assert_str_eq(r.out, "node                 127.0.0.1:4001\n"
                             "complete             yes\n"
-                            "why not              \n"
                             "up for               1d 1h\n"
                             "daemon:\n"
                             "  pid                          17\n"
