@@ -52,7 +52,23 @@ def config(source):
         yield 'config', path.stem, path.read_bytes()
 
 
-SOURCES = [channel, resp, config]
+def sessions(source):
+    """Java streams, session messages and their bodies: one of each kind, none of them long."""
+    seen = set()
+    for path in sorted((source / 'tests/golden/session-vectors').glob('*.json')):
+        for v in json.loads(path.read_text())['vectors']:
+            data, event = bytes.fromhex(v['hex']), v['inputs'].get('eventName')
+            name = v['name'].replace('/', '_')
+            kind = re.sub('[@#].*', '', v['name'].rsplit('/', 1)[-1])
+            target = 'session' if b'SessionMessageImpl' in data[:64] else 'java'
+            if len(data) <= 4096 and (target, kind) not in seen:
+                seen.add((target, kind))
+                yield target, name, data
+            if event in ('DELTA', 'ALL_SESSION_DATA') and '10.1' in path.stem:
+                yield 'delta' if event == 'DELTA' else 'state', name, bytes.fromhex(v['body_hex'])
+
+
+SOURCES = [channel, resp, config, sessions]
 
 
 def main():

@@ -118,7 +118,7 @@ static fallible boxed_bytes(const struct walk *w, const struct java_item *item, 
             return ERR_OK;
         }
     }
-    return ERR_BAD;
+    return ERR_UNSUPPORTED; /* another class by that name */
 }
 
 static uint8_t boxed_type(const struct walk *w, const struct java_item *item)
@@ -348,7 +348,7 @@ static void step(struct printer *p)
 
     if (!next_child(p->w, l, &item)) {
         if (l->is_value_next)
-            fail(p, ERR_BAD); /* a key without its value */
+            fail(p, ERR_UNSUPPORTED); /* a key without its value: not the class that we know */
         wr_u8(p->out, l->is_map ? '}' : ']');
         p->depth--;
         return;
