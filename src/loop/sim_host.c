@@ -147,7 +147,7 @@ static bool wind_up_round(struct sim_host *sh)
     return any;
 }
 
-void sim_host_end(struct sim *s, struct host *h)
+void sim_host_wind_up(struct sim *s, struct host *h)
 {
     struct sim_host *sh = of(h);
 
@@ -159,7 +159,12 @@ void sim_host_end(struct sim *s, struct host *h)
     for (unsigned rounds = 0; wind_up_round(sh); rounds++)
         ASSERT(rounds < MAX_WIND_UP_ROUNDS);
     sh->dead = true;
-    sim_host_free_memory(sh);
+}
+
+void sim_host_end(struct sim *s, struct host *h)
+{
+    sim_host_wind_up(s, h);
+    sim_host_free_memory(of(h));
 }
 
 /* The connections of this process: reset, or without a word to the peer. */

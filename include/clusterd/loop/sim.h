@@ -26,6 +26,10 @@ struct host *sim_host_new(struct sim *s, const char *ip, unsigned n_workers);
  * frees the host. The node on it must have been freed.
  */
 void sim_host_end(struct sim *s, struct host *h);
+/* The first half of it: everything gets its last callback, the memory of the loops stays until
+ * sim_host_end(). For a node whose parts must let go of their connections before it is freed (one that was
+ * killed). */
+void sim_host_wind_up(struct sim *s, struct host *h);
 /*
  * kill -9: from now on nothing of this host runs; its streams are reset at their peers, its listeners and
  * groups vanish. The node's memory is still the caller's, who has two ways to be rid of it:
