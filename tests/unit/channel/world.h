@@ -35,7 +35,8 @@ struct world_node {
     struct buf last; /* message */
     uint32_t last_options;
     struct ident last_id;
-    enum err verdict; /* what on_message says */
+    enum err verdict;                                                 /* what on_message says */
+    enum err (*hook)(struct world_node *n, const struct received *m); /* instead of counting; may be NULL */
 };
 
 static struct sim *world_sim;
@@ -47,6 +48,8 @@ static inline enum err world_on_message(void *arg, const struct received *m)
 {
     struct world_node *n = arg;
 
+    if (n->hook)
+        return n->hook(n, m);
     n->messages++;
     n->bytes += (unsigned)m->payload.n;
     n->unknown += !m->source;
