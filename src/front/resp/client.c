@@ -152,7 +152,7 @@ static void add_line(struct buf *b, const struct conn *c)
         snprintf(local, sizeof local, "%s:0", c->local.path);
     else
         addr_text(&c->local, local);
-    if (c->waits)
+    if (!link_is_alone(&c->pending))
         flags[n++] = 'b';
     if (c->closing)
         flags[n++] = 'c';
