@@ -161,8 +161,10 @@ void sim_reset_streams(struct sim *s, struct host *a, struct host *b)
     LINK_EACH(at, &s->conns)
     {
         struct sim_conn *c = CONTAINER_OF(at, struct sim_conn, all);
-        if ((c->client.machine == ma && c->server.machine == mb) ||
-            (c->client.machine == mb && c->server.machine == ma))
+        bool between = (c->client.machine == ma && c->server.machine == mb) ||
+                       (c->client.machine == mb && c->server.machine == ma);
+        /* One that does not stand yet would look refused, as by a dead process. */
+        if (between && c->phase == SIM_STANDS)
             sim_conn_break(c);
     }
 }

@@ -46,9 +46,10 @@ static void run_job(struct task *t, bool cancelled)
 {
     struct job *j = CONTAINER_OF(t, struct job, task);
 
-    if (!cancelled && j->manager->running)
+    if (!cancelled && !j->manager->stopped)
         j->fn(j->manager, j->from, blob_span(j->body));
-    view_member_unref(j->from);
+    if (j->from)
+        view_member_unref(j->from);
     blob_unref(j->body);
     mem_free(j);
 }
@@ -57,7 +58,7 @@ void manager_post(struct manager *m, struct member *from, struct span body, mana
 {
     struct job *j = MEM_NEW(struct job);
 
-    *j = (struct job){{NULL, run_job}, m, view_member_ref(from), blob_new(body), fn};
+    *j = (struct job){{NULL, run_job}, m, from ? view_member_ref(from) : NULL, blob_new(body), fn};
     loop_post(host_main(m->host), &j->task);
 }
 
@@ -280,11 +281,17 @@ static enum err on_own(void *arg, const struct received *r, uint8_t kind, struct
     case OWN_CHANGES:
         e = manager_apply_all(m, r->loop, &in, &n);
         break;
-    case OWN_STATUS:
-        if (r->source)
-            atomic_store(&r->source->complete, rd_u8(&in, "complete") != 0);
+    case OWN_STATUS: {
+        /* The sender may be in no view of ours yet: its id goes along. */
+        struct buf status = {0};
+        wr_bytes(&status, r->source_rec->id.b, IDENT_LEN);
+        wr_u8(&status, rd_u8(&in, "complete"));
         e = rd_verdict(&in);
+        if (e == ERR_OK)
+            manager_post(m, r->source, buf_span(&status), transfer_on_own_status);
+        buf_fini(&status);
         break;
+    }
     case OWN_GET:
         if (r->source)
             manager_post(m, r->source, body, answer_on_own_get);
@@ -356,14 +363,20 @@ static void on_heartbeat(void *arg)
     repair_on_heartbeat(m);
 }
 
+int64_t manager_alive_ms(struct manager *m)
+{
+    uint64_t now = loop_mono_ms_now(host_main(m->host));
+
+    if (!manager_is_complete(m, NULL))
+        return 0;
+    return (int64_t)(now - m->started_mono_ms) + (m->options.prefer_state_transfer ? ALIVE_OLDEST_MS : 0);
+}
+
 static int64_t alive_ms(void *arg)
 {
     struct manager *m = arg;
-    uint64_t now = loop_mono_ms(host_main(m->host));
 
-    if (!m->running || !manager_is_complete(m, NULL))
-        return 0;
-    return (int64_t)(now - m->started_mono_ms) + (m->options.prefer_state_transfer ? ALIVE_OLDEST_MS : 0);
+    return m->running ? manager_alive_ms(m) : 0;
 }
 
 const struct cluster_events *manager_events(void)
@@ -467,6 +480,7 @@ void manager_stop(struct manager *m)
         return;
     expire_on_shutdown(m);
     m->running = false;
+    m->stopped = true;
     timer_stop(&m->sweep_timer);
     answer_stop(m);
     transfer_stop(m);

@@ -37,10 +37,12 @@ struct manager {
     struct repair *repair;
     struct timer sweep_timer;
     uint64_t started_mono_ms;
-    bool running;
+    bool running; /* between start and stop; members ask before: they are answered with what there is */
+    bool stopped;
 };
 
-/* A job for the main loop made of a message that came on a worker: runs fn(m, member, body) there, once. */
+/* A job for the main loop (`from` may be NULL) made of a message that came on a worker: runs fn(m, member,
+ * body) there, once. */
 typedef void (*manager_job_fn)(struct manager *m, struct member *from, struct span body);
 void manager_post(struct manager *m, struct member *from, struct span body, manager_job_fn fn);
 

@@ -24,6 +24,7 @@
 #define ALL_SILENCE_MS 1500  /* after the last answer to a request for all contexts: there are no more */
 #define FIRST_SIGHT_MS 500   /* an answer that is on its way may settle it */
 #define RETRY_MS       30000
+#define SEEN_WAIT_MS   5000 /* for members to add this node to their views */
 #define SETTLED_AGE_MS 5000 /* a Tomcat that is this much older than we are was there before us */
 
 enum ask_state { ASK_DUE, ASK_SENT, ASK_DONE, ASK_FAILED };
@@ -58,13 +59,17 @@ struct transfer {
     bool nodes_done;
     bool tomcats_asked;
     bool was_complete;
+    /* clusterd members that have this node in their view: told by their OWN_STATUS. */
+    struct ident *seers;
+    size_t n_seers;
     /* Members that went without saying good-bye: what happened meanwhile is asked of them when they return.
      */
     struct ident *lost;
     size_t n_lost;
 };
 
-#define LOST_MAX 64
+#define LOST_MAX  64
+#define SEERS_MAX 1024
 
 static struct loop *main_loop(const struct transfer *t)
 {
@@ -172,6 +177,19 @@ static void finish(struct transfer *t, bool failed)
 
 /* --- clusterd members --- */
 
+/* Is this node in the view of every clusterd member that is in ours? */
+static bool is_seen_by_all(struct transfer *t)
+{
+    struct view *v = channel_view(cluster_channel(t->manager->cluster));
+    bool all = true;
+
+    for (size_t i = 0; i < v->n; i++)
+        if (v->members[i]->clusterd_version && !has_ident(t->seers, t->n_seers, &v->members[i]->id))
+            all = false;
+    view_unref(v);
+    return all;
+}
+
 static struct member *next_node(struct transfer *t)
 {
     struct view *v = channel_view(cluster_channel(t->manager->cluster));
@@ -219,6 +237,8 @@ static bool step_nodes(struct transfer *t)
 {
     if (t->nodes_done)
         return false;
+    if (!t->node && !is_seen_by_all(t) && now_ms(t) - t->begun_mono_ms < SEEN_WAIT_MS)
+        return true;
     if (t->node) {
         if (now_ms(t) - t->node_progress_mono_ms < SILENCE_MS)
             return true;
@@ -231,6 +251,23 @@ static bool step_nodes(struct transfer *t)
     if (t->node)
         ask_node(t);
     return t->node != NULL;
+}
+
+void transfer_on_own_status(struct manager *m, struct member *from, struct span body)
+{
+    struct transfer *t = m->transfer;
+    struct rd in = rd_of(body);
+    struct ident id;
+    struct span bytes = rd_bytes(&in, IDENT_LEN, "id");
+    bool complete = rd_u8(&in, "complete") != 0;
+
+    if (rd_verdict(&in) != ERR_OK)
+        return;
+    memcpy(id.b, bytes.p, IDENT_LEN);
+    if (t->n_seers < SEERS_MAX && !has_ident(t->seers, t->n_seers, &id))
+        add_ident(&t->seers, &t->n_seers, &id);
+    if (from)
+        atomic_store(&from->complete, complete);
 }
 
 void transfer_on_own_state(struct manager *m, struct member *from, struct span body)
@@ -615,5 +652,6 @@ void transfer_free(struct transfer *t)
     view_member_unref(t->node);
     mem_free(t->nodes_tried);
     mem_free(t->lost);
+    mem_free(t->seers);
     mem_free(t);
 }

@@ -2,7 +2,7 @@
 /*
  * Runs the simulated cluster over a range of seeds:
  *
- *   sim_cluster [--from N] [--seeds N] [--verbose] [--expect-failure]
+ *   sim_cluster [--from N] [--seeds N] [--verbose] [--steady-clocks] [--expect-failure]
  *
  * The seed also draws the shape of the run: 2 to 8 nodes, sync or async, Tomcats or none, clocks that agree
  * or not. A failing seed is printed with what was broken and ends the run with status 1; --expect-failure
@@ -48,7 +48,7 @@ static struct world_conf shape_of(uint64_t seed)
 int main(int argc, char **argv)
 {
     uint64_t from = 1, seeds = 50;
-    bool verbose = false, expect_failure = false;
+    bool verbose = false, expect_failure = false, steady = false;
     struct world *current = NULL;
     unsigned long long writes = 0, acks = 0, reads = 0, kills = 0, events = 0;
 
@@ -59,19 +59,24 @@ int main(int argc, char **argv)
             seeds = strtoull(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--verbose") == 0)
             verbose = true;
+        else if (strcmp(argv[i], "--steady-clocks") == 0)
+            steady = true;
         else if (strcmp(argv[i], "--expect-failure") == 0)
             expect_failure = true;
         else {
-            fprintf(stderr, "usage: %s [--from N] [--seeds N] [--verbose] [--expect-failure]\n", argv[0]);
+            fprintf(stderr,
+                    "usage: %s [--from N] [--seeds N] [--verbose] [--steady-clocks] [--expect-failure]\n",
+                    argv[0]);
             return 2;
         }
     }
     if (verbose)
-        log_set_sink(to_stderr, &current);
+        log_set_sink(to_stderr, &current), log_set_level(LOG_DEBUG);
     for (uint64_t seed = from; seed < from + seeds; seed++) {
         struct world *w = MEM_NEW(struct world);
         w->seed = seed;
         w->conf = shape_of(seed);
+        w->conf.skew &= !steady;
         current = w;
         world_run(w);
         writes += w->writes;

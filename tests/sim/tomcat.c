@@ -62,6 +62,7 @@ struct tomcat {
     struct own own[OWN_MAX];
     unsigned n_own, next_id;
     bool started, quiet;
+    uint64_t started_ms;
 };
 
 /* --- receiving --- */
@@ -464,7 +465,7 @@ static int64_t alive_ms(void *arg)
 {
     struct tomcat *t = arg;
 
-    return (int64_t)loop_mono_ms(host_main(t->host));
+    return (int64_t)(loop_mono_ms(host_main(t->host)) - t->started_ms);
 }
 
 static void on_started(void *arg)
@@ -498,6 +499,10 @@ struct tomcat *tomcat_start(struct world *w, const char *ip, unsigned index, int
     option_defaults(receiver_options, &t->receiver);
     option_defaults(transmitter_options, &t->sender);
     set_text(&t->receiver.address, ip);
+    t->receiver.allow_from.v = mem_array(1, sizeof *t->receiver.allow_from.v); /* a Tomcat lets anybody connect */
+    t->receiver.allow_from.v[0] = mem_strdup("0.0.0.0/0");
+    t->receiver.allow_from.n = 1;
+    t->started_ms = loop_mono_ms_now(host_main(t->host));
     struct channel_conf conf = {
         .start_options = 15, .membership = &t->mcast, .receiver = &t->receiver, .sender = &t->sender};
     if (channel_new(t->host, &conf, &events, t, &t->metrics, &t->diag, &t->channel) != ERR_OK ||

@@ -57,6 +57,7 @@ struct sim_net {
 void sim_set_net(struct sim *s, const struct sim_net *net);
 /* Cut or mend the link between two hosts, both directions. */
 void sim_set_link(struct sim *s, struct host *a, struct host *b, bool up);
+/* Connections that stand; those being made are let be. */
 void sim_reset_streams(struct sim *s, struct host *a,
                        struct host *b); /* all connections between them get a reset */
 

@@ -191,7 +191,9 @@ static bool is_replaced(struct stage *st, const struct watch *w)
     LINK_EACH(l, &s->watches)
     {
         const struct watch *other = CONTAINER_OF(l, struct watch, link);
-        if (in_doubt && other != w && other->heard && same_addr(other->member, w->member))
+        /* An earlier life of the member may still count as heard until its drop time is over. */
+        bool later = atomic_load(&other->member->heard_mono_ms) > atomic_load(&w->member->heard_mono_ms);
+        if (in_doubt && other != w && other->heard && later && same_addr(other->member, w->member))
             return true;
     }
     return false;
