@@ -303,7 +303,7 @@ static enum err add_doors(struct front *f, struct diag *d)
         door->is_unix = door->at.family == ADDR_UNIX;
         f->n_doors++;
     }
-    if (f->control && f->control->socket) {
+    if (f->control && f->control->socket && *f->control->socket) {
         struct front_door *door = &f->doors[f->n_doors++];
         *door = (struct front_door){.front = f, .is_unix = true, .is_control = true};
         door->at.family = ADDR_UNIX;
@@ -430,6 +430,7 @@ void front_free(struct front *f)
     if (!f)
         return;
     for (unsigned i = 0; i < f->n_workers; i++) {
+        f->workers[i].reported = true;
         conn_free_all(&f->workers[i]);
         buf_fini(&f->workers[i].out);
     }

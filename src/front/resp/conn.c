@@ -26,8 +26,9 @@
 struct pending {
     struct link link;
     struct delivery delivery;
-    struct conn *conn;
-    size_t from, to; /* the reply in the turn's output, later in `held`; to = 0: its command still runs */
+    struct conn *conn; /* NULL: given up with its node, on a host that died */
+    size_t from, to;   /* the reply in the turn's output, later in `held`; to = 0: its command still runs */
+    bool is_done;    /* nothing will touch the delivery any more */
     bool is_short;   /* fewer acknowledgements than minAcks */
 };
 
@@ -40,8 +41,12 @@ static void conn_free(struct conn *c)
 {
     struct front_worker *w = c->worker;
 
-    for (struct link *l; (l = link_pop_front(&c->pending));)
-        mem_free(pending_of(l));
+    for (struct link *l; (l = link_pop_front(&c->pending));) {
+        struct pending *p = pending_of(l);
+        p->conn = NULL;
+        if (p->is_done)
+            mem_free(p);
+    }
     link_remove(&c->link);
     resp_fini(&c->parser);
     buf_fini(&c->held);
@@ -146,6 +151,7 @@ static bool too_few(const struct conn *c, const struct delivery *d)
 
 static void judge(struct pending *p)
 {
+    p->is_done = true;
     p->is_short = too_few(p->conn, &p->delivery);
     if (p->is_short)
         metric_inc(p->conn->front->metrics, replicas_short);
@@ -155,6 +161,10 @@ static void on_delivered(struct delivery *d, bool cancelled)
 {
     struct pending *p = CONTAINER_OF(d, struct pending, delivery);
 
+    if (!p->conn) {
+        mem_free(p);
+        return;
+    }
     judge(p);
     conn_go_on(p->conn, cancelled);
 }
@@ -503,17 +513,23 @@ bool conn_is_flooded(struct conn *c)
     return true;
 }
 
-void conn_stop_all(struct front_worker *w)
+static void end_idle_timer(struct front_worker *w)
 {
     if (w->timer_ready)
         timer_fini(&w->idle_timer);
     w->timer_ready = false;
+}
+
+void conn_stop_all(struct front_worker *w)
+{
+    end_idle_timer(w);
     LINK_EACH_SAFE(l, &w->conns)
     conn_close(CONTAINER_OF(l, struct conn, link));
 }
 
 void conn_free_all(struct front_worker *w)
 {
+    end_idle_timer(w);
     LINK_EACH_SAFE(l, &w->conns)
     conn_free(CONTAINER_OF(l, struct conn, link));
 }

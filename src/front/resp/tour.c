@@ -19,8 +19,13 @@ static void stop_over(struct task *task, bool cancelled)
     struct tour *t = (struct tour *)task;
     struct front *f = t->conn->front;
 
-    if (!cancelled)
-        t->visit(t, &f->workers[t->next]);
+    /* Loops end after front_stop(), which waits for tours; else all loops end together, and none runs any
+     * more. */
+    if (cancelled) {
+        come_home(task, true);
+        return;
+    }
+    t->visit(t, &f->workers[t->next]);
     t->next++;
     t->task.run = t->next < f->n_workers ? stop_over : come_home;
     loop_post(t->next < f->n_workers ? f->workers[t->next].loop : t->conn->worker->loop, &t->task);
