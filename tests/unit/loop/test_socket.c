@@ -264,7 +264,7 @@ START_TEST(connect_from_a_local_address)
     struct peer q;
     world_init(&p.w, REAL);
     peer_init(&q);
-    ck_assert_int_eq(addr_parse("192.0.2.1", 0, &from), ERR_OK);
+    ck_assert_int_eq(addr_parse("198.51.100.1", 0, &from), ERR_OK);
     struct addr to = world_addr(&p.w);
     to.port = 9;
     q.s = stream_connect(p.w.lb, &to, &from, 5000, &peer_ops, &q);
