@@ -114,12 +114,11 @@ static enum err parse_bytes(const struct option_spec *row, const char *text, uin
         break;
     }
     s.n -= shift != 0;
-    if (!parse_decimal(s, &v) || v < 0)
+    if (!parse_decimal(s, &v))
         return not_a_number(row, why);
     if (v > INT64_MAX >> shift)
-        v = INT64_MAX; /* out of every range, except of one that has no end */
-    else
-        v = (int64_t)((uint64_t)v << shift);
+        return must_be(why, "less than 2^63 bytes");
+    v = (int64_t)((uint64_t)v << shift);
     TRY(check_range(row, v, why));
     *out = (uint64_t)v;
     return ERR_OK;

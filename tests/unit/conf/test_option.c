@@ -294,10 +294,17 @@ START_TEST(bytes)
     static const struct {
         const char *text;
         uint64_t want;
-    } good[] = {{"0", 0},         {"65536", 65536},          {"64k", 65536},      {"64K", 65536},
-                {"1m", 1u << 20}, {"3G", UINT64_C(3) << 30}, {"auto", UINT64_MAX}};
-    static const char *const bad[] = {"k",   "-1",   "-1k",  "1kb",  "1t",
-                                      "1 k", "1.5m", "0x10", "\"\"", "9999999999999999999"};
+    } good[] = {{"0", 0},
+                {"65536", 65536},
+                {"64k", 65536},
+                {"64K", 65536},
+                {"1m", 1u << 20},
+                {"3G", UINT64_C(3) << 30},
+                {"8589934591g", UINT64_C(8589934591) << 30},
+                {"auto", UINT64_MAX}};
+    static const char *const bad[] = {"k",           "-1",          "-1k",  "1kb",  "1t",
+                                      "1 k",         "1.5m",        "0x10", "\"\"", "9999999999999999999",
+                                      "8589934592g", "17179869184g"};
     struct sample s;
     struct diag d = {0};
     char yaml[64];
