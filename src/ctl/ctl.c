@@ -116,7 +116,8 @@ static void parse_verb(struct line *l, int argc, char **argv)
         options[n++] = (struct argp_option){
             "reveal", KEY_REVEAL, NULL, 0, "Show whole session ids, and values: they are secrets", 1};
     char *doc = mem_printf("%s.\v%s", l->verb->doc, l->verb->more ? l->verb->more : "");
-    struct argp parser = {options, parse_of_verb, l->verb->args, doc, children, NULL, NULL};
+    struct argp parser = {
+        n ? options : NULL, parse_of_verb, *l->verb->args ? l->verb->args : NULL, doc, children, NULL, NULL};
     char *name = mem_printf("clusterctl %s", l->verb->name);
     argv[0] = name;
     argp_parse(&parser, argc, argv, 0, NULL, l);
@@ -192,6 +193,7 @@ int ctl_run(int argc, char **argv, FILE *out, FILE *err)
     struct ctl c = {.socket = CTL_DEFAULT_SOCKET, .timeout_s = CTL_DEFAULT_TIMEOUT_S, .out = out, .err = err};
     struct line l = {.c = &c};
 
+    argv[0] = (char[]){"clusterctl"}; /* in messages, wherever the program lies */
     parse_line(&l, argc, argv);
     int status = l.verb->run(&c, &l.words);
     client_close(&c);

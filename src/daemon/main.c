@@ -102,6 +102,7 @@ static struct arguments parse_line(int argc, char **argv)
         NULL};
     struct arguments a = {.file = DEFAULT_FILE};
 
+    argv[0] = (char[]){"clusterd"}; /* in messages, wherever the program lies */
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&parser, argc, argv, 0, NULL, &a);
     return a;

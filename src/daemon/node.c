@@ -18,7 +18,7 @@
 
 #include <stdio.h>
 
-#define POLL_MS       100 /* is the first state transfer through? */
+#define POLL_MS       10 /* is the first state transfer through? */
 #define STATUS_MS     2000
 #define TOMBSTONE_MS  600000
 #define PARK_MS       5000
