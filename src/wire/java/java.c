@@ -11,6 +11,15 @@
 
 #include "clusterd/util/mem.h"
 
+const struct java_limits java_limits_default = {
+    .max_depth = 4096,
+    .max_supers = 128,
+    .max_handles = 1u << 24,
+    .max_bytes = UINT32_MAX,
+    .max_value = 64u << 20,
+    .max_growth = 64,
+};
+
 struct java {
     struct walk w;
     struct arena texts;
@@ -247,7 +256,7 @@ bool java_string(struct java *j, struct span *text, const char *field)
     if (!java_item(j, &item, field))
         return false;
     if (item.kind == JAVA_STRING)
-        *text = text_of(j, walk_string(&j->w, item.entry), field);
+        *text = text_of(j, entry_text(&j->w, item.entry), field);
     else if (item.kind != JAVA_NULL)
         java_fail(j, ERR_BAD, field);
     return item.kind == JAVA_STRING && !j->w.err;

@@ -37,8 +37,8 @@ static void enter(struct parts *p, uint32_t cls)
 
 void parts_init(struct parts *p, const struct walk *w, uint32_t entry)
 {
-    *p =
-        (struct parts){.w = w, .own = w->entries[entry].cls, .pos = walk_data_at(w, entry), .ctr = entry + 1};
+    *p = (struct parts){
+        .w = w, .own = w->entries[entry].cls, .pos = entry_data_at(w, entry), .ctr = entry + 1};
     enter(p, below(p, WALK_NONE));
 }
 
@@ -52,7 +52,7 @@ static void next_field(struct parts *p, struct part *out)
         out->bytes = span_of(p->w->s.p + p->pos, width);
         p->pos += width;
     } else {
-        out->item = walk_item_at(p->w, &p->pos, &p->ctr);
+        out->item = entry_item(p->w, &p->pos, &p->ctr);
     }
 }
 
@@ -67,7 +67,7 @@ static void next_written(struct parts *p, struct part *out)
         out->bytes = span_of(at + head, head == 2 ? at[1] : walk_u32(p->w, p->pos + 1));
         p->pos += head + (uint32_t)out->bytes.n;
     } else {
-        out->item = walk_item_at(p->w, &p->pos, &p->ctr);
+        out->item = entry_item(p->w, &p->pos, &p->ctr);
     }
 }
 

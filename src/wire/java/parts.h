@@ -7,7 +7,7 @@
 #ifndef WIRE_JAVA_PARTS_H
 #define WIRE_JAVA_PARTS_H
 
-#include "walk.h"
+#include "entry.h"
 
 enum part_kind {
     PART_PRIMITIVE, /* a field: bytes */

@@ -135,7 +135,7 @@ enum err value_string_field(struct span value, const char *name, struct buf *out
             parts_init(&parts, &w, root.entry);
             while (e == ERR_NOT_FOUND && parts_next(&parts, &part))
                 if (parts_is_field(&w, &part, name, 'L') && part.item.kind == JAVA_STRING)
-                    e = mutf_decode(walk_string(&w, part.item.entry), out);
+                    e = mutf_decode(entry_text(&w, part.item.entry), out);
         }
     }
     walk_fini(&w);
@@ -188,7 +188,7 @@ enum err value_string(struct span value, struct buf *utf8)
     enum err e = open_value(&w, value, &root);
 
     if (e == ERR_OK)
-        e = root.kind == JAVA_STRING ? mutf_decode(walk_string(&w, root.entry), utf8) : ERR_BAD;
+        e = root.kind == JAVA_STRING ? mutf_decode(entry_text(&w, root.entry), utf8) : ERR_BAD;
     walk_fini(&w);
     return e ? ERR_BAD : ERR_OK;
 }

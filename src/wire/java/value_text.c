@@ -72,7 +72,7 @@ static void put_quoted(struct buf *out, struct span utf8)
 
 static struct span byte_array(const struct walk *w, const struct java_item *item)
 {
-    uint32_t at = walk_data_at(w, item->entry);
+    uint32_t at = entry_data_at(w, item->entry);
 
     return span_of(w->s.p + at + 4, walk_u32(w, at));
 }
@@ -137,7 +137,7 @@ static fallible put_scalar(const struct walk *w, const struct java_item *item, e
         wr_text(out, "null");
         return ERR_OK;
     case VALUE_STRING:
-        return mutf_decode(walk_string(w, item->entry), out);
+        return mutf_decode(entry_text(w, item->entry), out);
     case VALUE_BYTES:
         wr_span(out, byte_array(w, item));
         return ERR_OK;
@@ -152,9 +152,9 @@ static fallible put_scalar(const struct walk *w, const struct java_item *item, e
         scalar_time(ms, out);
         return ERR_OK;
     case VALUE_ENUM: {
-        uint32_t pos = walk_data_at(w, item->entry), ctr = item->entry + 1;
-        struct java_item name = walk_item_at(w, &pos, &ctr);
-        return mutf_decode(walk_string(w, name.entry), out);
+        uint32_t pos = entry_data_at(w, item->entry), ctr = item->entry + 1;
+        struct java_item name = entry_item(w, &pos, &ctr);
+        return mutf_decode(entry_text(w, name.entry), out);
     }
     case VALUE_COLLECTION:
     case VALUE_OTHER:
@@ -198,7 +198,7 @@ static void put_inner_scalar(struct printer *p, const struct java_item *item, en
 
 static void put_primitives(struct printer *p, const struct java_item *item, uint8_t type)
 {
-    uint32_t at = walk_data_at(p->w, item->entry), n = walk_u32(p->w, at);
+    uint32_t at = entry_data_at(p->w, item->entry), n = walk_u32(p->w, at);
     unsigned width = walk_width(type);
 
     wr_u8(p->out, '[');
@@ -240,7 +240,7 @@ static void open_level(struct printer *p, struct level level)
 static void open_array(struct printer *p, const struct java_item *item)
 {
     struct span name = walk_class_name(p->w, p->w->entries[item->entry].cls);
-    uint32_t at = walk_data_at(p->w, item->entry);
+    uint32_t at = entry_data_at(p->w, item->entry);
 
     if (walk_width(name.p[1]))
         put_primitives(p, item, name.p[1]);
@@ -325,7 +325,7 @@ static bool next_child(const struct walk *w, struct level *l, struct java_item *
         if (l->left == 0)
             return false;
         l->left--;
-        *item = walk_item_at(w, &l->pos, &l->ctr);
+        *item = entry_item(w, &l->pos, &l->ctr);
         return true;
     }
     while (parts_next(&l->parts, &part)) {

@@ -6,7 +6,8 @@
  * `run` works on the top one until the stack is empty. Nothing here calls itself along the nesting of the
  * input.
  */
-#include "walk.h"
+#include "copy.h"
+#include "entry.h"
 
 #include "clusterd/util/mem.h"
 #include "clusterd/wire/mutf.h"
@@ -22,15 +23,6 @@ enum frame_kind {
 enum frame_state { STATE_VALUES, STATE_ANNOTATION, STATE_SUPER };
 
 enum expect { EXPECT_ANY, EXPECT_DESC, EXPECT_STRING };
-
-const struct java_limits java_limits_default = {
-    .max_depth = 4096,
-    .max_supers = 128,
-    .max_handles = 1u << 24,
-    .max_bytes = UINT32_MAX,
-    .max_value = 64u << 20,
-    .max_growth = 64,
-};
 
 enum err walk_fail(struct walk *w, enum err e, const char *field)
 {
@@ -132,59 +124,6 @@ static uint16_t take_utf(struct walk *w, uint32_t *off, const char *field)
 
 /* --- entries --- */
 
-static bool is_desc(uint8_t tc)
-{
-    return tc == TC_CLASSDESC || tc == TC_PROXYCLASSDESC;
-}
-
-static bool is_string(uint8_t tc)
-{
-    return tc == TC_STRING || tc == TC_LONGSTRING;
-}
-
-static uint32_t epoch_base(const struct walk *w, uint32_t off)
-{
-    uint32_t low = 0, high = w->n_epochs;
-
-    while (low < high) {
-        uint32_t mid = low + (high - low) / 2;
-        if (w->epochs[mid].off < off)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low ? w->epochs[low - 1].base : 0;
-}
-
-/* The entry that the TC_REFERENCE at `off` means; WALK_NONE when there is none. */
-static uint32_t referent(const struct walk *w, uint32_t off)
-{
-    uint32_t h = walk_u32(w, off + 1), base = epoch_base(w, off);
-
-    return h < WALK_BASE_HANDLE || h - WALK_BASE_HANDLE >= w->n_entries - base
-               ? WALK_NONE
-               : base + (h - WALK_BASE_HANDLE);
-}
-
-/* The entry of the object whose definition begins at `off` with `ctr` entries in front of it. */
-static uint32_t entry_at(const struct walk *w, uint32_t off, uint32_t ctr)
-{
-    uint8_t tc = w->s.p[off];
-
-    return is_desc(tc) || is_string(tc) || !is_desc(w->s.p[off + 1]) ? ctr : w->entries[ctr].next;
-}
-
-/* The first entry that is made when the definition of e is gone over: an inline class comes before its
- * object. */
-static uint32_t first_entry(const struct walk *w, uint32_t e)
-{
-    uint32_t off = w->entries[e].off;
-    uint8_t tc = w->s.p[off];
-
-    return is_desc(tc) || is_string(tc) || !is_desc(w->s.p[off + 1]) ? e
-                                                                     : w->classes[w->entries[e].cls].entry;
-}
-
 /* Give the definition at `off` its handle. */
 static uint32_t define(struct walk *w, uint32_t off, uint32_t cls)
 {
@@ -211,42 +150,13 @@ static void close_entry(struct walk *w, uint32_t e)
     w->entries[e].next = w->n_entries;
 }
 
-/* --- copying --- */
-
-static void put(struct walk *w, const uint8_t *p, size_t n)
-{
-    if (w->err)
-        return;
-    if (n > w->out_max - w->out->n)
-        walk_fail(w, ERR_TOO_BIG, "java value");
-    else
-        wr_bytes(w->out, p, n);
-}
-
-static void put_reference(struct walk *w, uint32_t mapped)
-{
-    uint32_t h = WALK_BASE_HANDLE + mapped - 1;
-    uint8_t b[5] = {TC_REFERENCE, (uint8_t)(h >> 24), (uint8_t)(h >> 16), (uint8_t)(h >> 8), (uint8_t)h};
-
-    put(w, b, sizeof b);
-}
-
-/* Copy what has been gone over, up to pos, and go on behind at `to`. */
-static void flush(struct walk *w, uint32_t to)
-{
-    if (!w->out)
-        return;
-    put(w, w->s.p + w->from, w->pos - w->from);
-    w->pos = w->from = to;
-}
-
 /* In a copy: the definition at pos is there already, by an earlier expansion; refer to that. */
 static bool refer_instead(struct walk *w, uint32_t e)
 {
     if (!w->out || !w->entries[e].mapped)
         return false;
-    flush(w, w->entries[e].end);
-    put_reference(w, w->entries[e].mapped);
+    copy_flush(w, w->entries[e].end);
+    copy_reference(w, w->entries[e].mapped);
     w->ctr = w->entries[e].next;
     w->desc = w->entries[e].cls;
     return true;
@@ -289,14 +199,14 @@ static void expand(struct walk *w, uint32_t e)
 {
     uint32_t back_pos = w->pos + 5, back_ctr = w->ctr;
 
-    flush(w, w->entries[e].off);
-    w->ctr = first_entry(w, e);
-    if (is_string(w->s.p[w->pos])) {
+    copy_flush(w, w->entries[e].off);
+    w->ctr = entry_first(w, e);
+    if (entry_is_string(w->s.p[w->pos])) {
         string(w);
-        flush(w, back_pos);
+        copy_flush(w, back_pos);
         w->ctr = back_ctr;
     } else if (push(w, (struct walk_frame){.kind = FRAME_RETURN, .cls = back_pos, .entry = back_ctr})) {
-        if (is_desc(w->s.p[w->pos]))
+        if (entry_is_desc(w->s.p[w->pos]))
             desc_begin(w);
         else
             content(w); /* a definition is no reference, so this goes no deeper */
@@ -307,14 +217,14 @@ static void reference(struct walk *w, enum expect expect)
 {
     if (!need(w, 5, "java reference"))
         return;
-    uint32_t e = referent(w, w->pos);
+    uint32_t e = entry_referent(w, w->pos);
     if (e == WALK_NONE) {
         walk_fail(w, ERR_BAD, "java reference");
         return;
     }
     uint8_t tc = w->s.p[w->entries[e].off];
-    if ((expect == EXPECT_STRING && !is_string(tc)) ||
-        (expect == EXPECT_DESC && (!is_desc(tc) || w->classes[w->entries[e].cls].is_open))) {
+    if ((expect == EXPECT_STRING && !entry_is_string(tc)) ||
+        (expect == EXPECT_DESC && (!entry_is_desc(tc) || w->classes[w->entries[e].cls].is_open))) {
         walk_fail(w, ERR_BAD, "java reference kind");
         return;
     }
@@ -322,9 +232,9 @@ static void reference(struct walk *w, enum expect expect)
         expand(w, e);
         return;
     }
-    flush(w, w->pos + 5);
+    copy_flush(w, w->pos + 5);
     if (w->out)
-        put_reference(w, w->entries[e].mapped);
+        copy_reference(w, w->entries[e].mapped);
     else
         w->pos += 5;
     w->desc = w->entries[e].cls;
@@ -339,7 +249,7 @@ static void string_expected(struct walk *w, const char *field)
         return;
     if (tc == TC_REFERENCE)
         reference(w, EXPECT_STRING);
-    else if (is_string(tc))
+    else if (entry_is_string(tc))
         string(w);
     else
         walk_fail(w, ERR_BAD, field);
@@ -356,7 +266,7 @@ static void desc_expected(struct walk *w)
         w->desc = WALK_NONE;
     } else if (tc == TC_REFERENCE) {
         reference(w, EXPECT_DESC);
-    } else if (is_desc(tc)) {
+    } else if (entry_is_desc(tc)) {
         desc_begin(w);
     } else {
         walk_fail(w, ERR_BAD, "java class");
@@ -477,7 +387,7 @@ static void reset(struct walk *w)
         w->epochs[w->n_epochs++] = (struct walk_epoch){w->pos, w->n_entries};
         w->pos++;
     }
-    flush(w, w->pos + 1); /* a copy has no use for it: its handles run on */
+    copy_flush(w, w->pos + 1); /* a copy has no use for it: its handles run on */
 }
 
 /* The writer gave up on everything down to the top level; what follows is why, as an object of its own. */
@@ -751,7 +661,7 @@ static void step_return(struct walk *w)
 {
     struct walk_frame f = w->stack[--w->depth];
 
-    flush(w, f.cls);
+    copy_flush(w, f.cls);
     w->ctr = f.entry;
 }
 
@@ -780,49 +690,6 @@ static void run(struct walk *w)
 
 /* --- the two passes --- */
 
-static enum java_kind kind_of(uint8_t tc)
-{
-    switch (tc) {
-    case TC_STRING:
-    case TC_LONGSTRING:
-        return JAVA_STRING;
-    case TC_ARRAY:
-        return JAVA_ARRAY;
-    case TC_ENUM:
-        return JAVA_ENUM;
-    case TC_CLASS:
-        return JAVA_CLASS;
-    case TC_CLASSDESC:
-    case TC_PROXYCLASSDESC:
-        return JAVA_DESC;
-    default:
-        return JAVA_OBJECT;
-    }
-}
-
-struct java_item walk_item_at(const struct walk *w, uint32_t *pos, uint32_t *ctr)
-{
-    while (w->s.p[*pos] == TC_RESET)
-        ++*pos;
-    uint8_t tc = w->s.p[*pos];
-    struct java_item item = {.kind = JAVA_NULL, .off = *pos, .entry = WALK_NONE};
-
-    if (tc == TC_NULL) {
-        *pos += 1;
-    } else if (tc == TC_REFERENCE) {
-        item.entry = referent(w, *pos);
-        *pos += 5;
-    } else {
-        item.entry = entry_at(w, *pos, *ctr);
-        *pos = w->entries[item.entry].end;
-        *ctr = w->entries[item.entry].next;
-    }
-    if (item.entry != WALK_NONE)
-        item.kind = kind_of(w->s.p[w->entries[item.entry].off]);
-    item.end = *pos;
-    return item;
-}
-
 bool walk_object(struct walk *w, struct java_item *item, const char *field)
 {
     while (!w->err && w->pos < w->s.n && w->s.p[w->pos] == TC_RESET) {
@@ -845,7 +712,7 @@ bool walk_object(struct walk *w, struct java_item *item, const char *field)
         walk_clear(w);
         *item = (struct java_item){JAVA_EXCEPTION, pos, w->pos, WALK_NONE};
     } else {
-        *item = walk_item_at(w, &pos, &ctr);
+        *item = entry_item(w, &pos, &ctr);
     }
     return true;
 }
@@ -860,12 +727,12 @@ enum err walk_copy(struct walk *w, uint32_t e, size_t max_size, uint32_t *next_h
     w->out_max = before + max_size;
     w->next_handle = *next_handle;
     w->pos = w->from = w->entries[e].off;
-    w->ctr = first_entry(w, e);
+    w->ctr = entry_first(w, e);
     w->has_aborted = false;
     w->depth = 0;
     content(w);
     run(w);
-    flush(w, pos);
+    copy_flush(w, pos);
 
     enum err verdict = w->err;
     while (w->n_touched > 0)
@@ -880,20 +747,4 @@ enum err walk_copy(struct walk *w, uint32_t e, size_t max_size, uint32_t *next_h
     else
         *next_handle = w->next_handle;
     return verdict;
-}
-
-struct span walk_string(const struct walk *w, uint32_t e)
-{
-    uint32_t off = w->entries[e].off;
-    uint32_t head = w->s.p[off] == TC_LONGSTRING ? 9 : 3;
-
-    return span_of(w->s.p + off + head, w->entries[e].end - off - head);
-}
-
-uint32_t walk_data_at(const struct walk *w, uint32_t e)
-{
-    const struct walk_entry *entry = &w->entries[e];
-
-    return w->s.p[entry->off + 1] == TC_REFERENCE ? entry->off + 6
-                                                  : w->entries[w->classes[entry->cls].entry].end;
 }

@@ -124,11 +124,6 @@ bool walk_object(struct walk *w, struct java_item *item, const char *field);
  */
 fallible walk_copy(struct walk *w, uint32_t e, size_t max_size, uint32_t *next_handle, struct buf *out);
 
-/* The object that stands at *pos (anything but block data), which has been gone over before, with *ctr
- * entries in front of it. Moves both behind it. */
-struct java_item walk_item_at(const struct walk *w, uint32_t *pos, uint32_t *ctr);
-/* The modified UTF-8 of a string entry. */
-struct span walk_string(const struct walk *w, uint32_t e);
 static inline struct span walk_class_name(const struct walk *w, uint32_t cls)
 {
     return span_of(w->s.p + w->classes[cls].name_off, w->classes[cls].name_len);
@@ -142,9 +137,6 @@ bool walk_has_data(const struct walk_class *c);
 bool walk_has_no_values(const struct walk *w, const struct walk_class *c, uint32_t pos);
 /* Bytes of a primitive of this type; 0 for references. */
 unsigned walk_width(uint8_t type);
-/* Where the data of an object or array begins: behind its class descriptor. */
-uint32_t walk_data_at(const struct walk *w, uint32_t e);
-
 static inline uint32_t walk_u32(const struct walk *w, uint32_t at)
 {
     const uint8_t *p = w->s.p + at;
