@@ -187,7 +187,9 @@ bool loop_wind_up(struct loop *l)
     l->ending = l->in_turn = true;
     loop_tasks_run(take_deferred(l), true);
     LINK_EACH(s, &l->streams)
-    stream_abort(CONTAINER_OF(s, struct stream, all));
+    {
+        stream_wind_up(CONTAINER_OF(s, struct stream, all));
+    }
     take_list(&list, &l->ready);
     while ((at = link_pop_front(&list)))
         stream_settle_callbacks(CONTAINER_OF(at, struct stream, ready));

@@ -180,7 +180,8 @@ void stream_io_failed(struct stream *s, enum err why);
 /* stream.c: for loop.c */
 void stream_settle_output(struct stream *s);
 void stream_settle_callbacks(struct stream *s);
-void stream_forget(struct stream *s);
+void stream_wind_up(struct stream *s);
+void stream_forget(struct stream *s); /* frees it without a callback */
 
 /* listener.c, multicast.c: callbacks are made between begin and end, as long as `closed` is not set */
 void listener_io_begin(struct listener *ls);

@@ -89,6 +89,7 @@ struct real_multicast {
     struct multicast m;
     int fd;
     unsigned interface; /* index; 0 = the system's choice */
+    bool wildcard;      /* the group address could not be bound */
     struct event event;
 };
 enum err real_multicast_open(struct multicast *m, struct diag *d);

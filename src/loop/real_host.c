@@ -246,14 +246,22 @@ static const struct host_ops host_kind = {
     .on_signal = on_signal,
 };
 
-struct host *real_host_new(unsigned n_workers)
+/* Once a process: tables that exist already live by the key that they were filled with. */
+static void set_hash_key(void)
 {
-    struct real_host *rh = MEM_NEW(struct real_host);
     uint8_t key[16];
 
-    ASSERT(n_workers >= 1 && n_workers <= 64);
     ASSERT(RAND_bytes(key, sizeof key) == 1);
     hash_set_key(key);
+}
+
+struct host *real_host_new(unsigned n_workers)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct real_host *rh = MEM_NEW(struct real_host);
+
+    ASSERT(n_workers >= 1 && n_workers <= 64);
+    ASSERT(pthread_once(&once, set_hash_key) == 0);
     rh->h.ops = &host_kind;
     rh->h.n_workers = n_workers;
     rh->h.loops = mem_array(n_workers + 1, sizeof *rh->h.loops);

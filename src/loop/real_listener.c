@@ -116,7 +116,7 @@ static fallible remove_dead_socket(const char *path, const struct sockaddr_stora
     if (is_alive(sa, n))
         return ERR_EXISTS;
     log_info("unix:%s: removing the socket of a process that is gone", path);
-    return unlink(path) == 0 || errno == ENOENT ? ERR_OK : ERR_DENIED;
+    return unlink(path) == 0 || errno == ENOENT ? ERR_OK : ERR_IO;
 }
 
 static fallible bind_unix(struct real_listener *rl, const struct sockaddr_storage *sa, socklen_t n,

@@ -178,7 +178,12 @@ static enum err open_socket(struct real_multicast *rm, struct diag *d)
         return explain(rm, "open a socket", d);
     if (!set(rm->fd, SOL_SOCKET, SO_REUSEADDR, 1) || (six && !set(rm->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)))
         return explain(rm, "share the port", d);
-    if (!(rm->interface && bind_to(rm, true)) && !bind_to(rm, false))
+    if (rm->interface && !bind_to(rm, true)) {
+        diag_warn(d, NULL, 0, "multicast: cannot bind to the group address (%s): binding to all addresses",
+                  strerror(errno));
+        rm->wildcard = true;
+    }
+    if ((!rm->interface || rm->wildcard) && !bind_to(rm, false))
         return explain(rm, "bind", d);
     if (!(six ? join6(rm) : join4(rm)))
         return explain(rm, "join the group", d);

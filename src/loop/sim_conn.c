@@ -151,7 +151,9 @@ static void refuse_segment(struct sim_end *to)
     bool pending = false;
 
     LINK_EACH(at, &to->flight)
-    pending |= CONTAINER_OF(at, struct sim_segment, link)->kind == RESET;
+    {
+        pending |= CONTAINER_OF(at, struct sim_segment, link)->kind == RESET;
+    }
     if (!pending)
         launch(to, RESET, NULL, 0);
 }

@@ -197,9 +197,13 @@ static void die(struct sim_host *sh, bool silently)
         struct loop *l = sh->h.loops[i];
         sim_loop_stop(loop_at(sh, i));
         LINK_EACH(at, &l->listeners)
-        sim_listener_detach((struct sim_listener *)CONTAINER_OF(at, struct listener, all));
+        {
+            sim_listener_detach((struct sim_listener *)CONTAINER_OF(at, struct listener, all));
+        }
         LINK_EACH(at, &l->multicasts)
-        sim_multicast_detach((struct sim_multicast *)CONTAINER_OF(at, struct multicast, all));
+        {
+            sim_multicast_detach((struct sim_multicast *)CONTAINER_OF(at, struct multicast, all));
+        }
     }
     drop_conns(sh, silently);
 }

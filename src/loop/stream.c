@@ -551,6 +551,14 @@ void stream_abort(struct stream *s)
     end(s, ERR_CANCELLED, true);
 }
 
+/* The loop ends. What the system takes at once still leaves, and the peer sees an orderly end: the last reply
+ * before a shutdown must not be lost to a reset. */
+void stream_wind_up(struct stream *s)
+{
+    send_queued(s);
+    end(s, ERR_CANCELLED, false);
+}
+
 /* --- questions --- */
 
 const struct addr *stream_peer(const struct stream *s)

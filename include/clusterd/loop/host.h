@@ -12,13 +12,15 @@
 
 struct host;
 
-/* Starts n_workers (1..64) threads whose loops wait for work. Also sets the process key of hash.h. */
+/* Starts n_workers (1..64) threads whose loops wait for work. The first one sets the process key of hash.h.
+ */
 struct host *host_new_real(unsigned n_workers);
 /* Own thread; returns after host_stop(). May be run again then. */
 void host_run(struct host *h);
 void host_stop(struct host *h); /* any thread, any loop */
-/* Ends the worker threads (their remaining tasks run cancelled) and frees everything. After host_run()
- * returned. */
+/* Ends the worker threads, runs all remaining tasks cancelled and ends all streams with ERR_CANCELLED (in the
+ * calling thread, which counts as each loop's own meanwhile), frees everything. After host_run() returned.
+ * Close listeners and groups and stop timers before. */
 void host_free(struct host *h);
 
 struct loop *host_main(struct host *h);

@@ -46,7 +46,8 @@ void loop_random(struct loop *l, void *out,
                  size_t n); /* cryptographic on a real loop, seeded on a simulated one */
 uint32_t loop_random_below(struct loop *l, uint32_t bound);
 
-/* One-shot timers; own thread only. A timer may be started again from its own callback. */
+/* One-shot timers; own thread only. A timer may be started again from its own callback. It never fires early;
+ * a delay of 0 is the next turn. */
 struct timer;
 typedef void (*timer_fn)(struct timer *t, void *arg);
 struct timer {

@@ -26,12 +26,13 @@ struct stream_ops {
     size_t (*on_input)(struct stream *s, void *arg, struct span in);
     /* The queue of unsent bytes has fallen to the low mark after having been above it. May be NULL. */
     void (*on_drain)(struct stream *s, void *arg);
-    /* The peer has ended its side; all its bytes were offered. NULL = stream_close(). */
+    /* The peer has ended its side; all its bytes were offered. NULL = what is queued is still sent (at most
+     * 5 s), then on_close(ERR_CLOSED). */
     void (*on_eof)(struct stream *s, void *arg);
     /* The end, exactly once, never from inside a call to a stream function: the stream is gone when this
-     * returns. why: ERR_OK after stream_close(), ERR_CLOSED the peer ended it, ERR_REFUSED / ERR_TIMEOUT /
-     * ERR_IO the connection failed, ERR_TOO_BIG the input limit, ERR_CANCELLED stream_abort() or the loop
-     * ended. */
+     * returns (functions called on it from inside have no effect). why: ERR_OK after stream_close(), whatever
+     * came of it, ERR_CLOSED the peer ended or reset it, ERR_REFUSED / ERR_TIMEOUT / ERR_IO the connection
+     * failed, ERR_TOO_BIG the input limit, ERR_CANCELLED stream_abort() or the loop ended. */
     void (*on_close)(struct stream *s, void *arg, enum err why);
 };
 
@@ -50,13 +51,16 @@ void stream_set_input_limit(struct stream *s, size_t max_bytes); /* unconsumed i
 /* Do not offer input again before `total` bytes are unconsumed (or the peer ends): for large frames. The
  * stream reads ahead up to there; one reset at each call of on_input. */
 void stream_want(struct stream *s, size_t total);
-void stream_pause(struct stream *s); /* stop reading: back-pressure */
+/* Stop reading: back-pressure. A reset by the peer is noticed all the same, an orderly end after the resume
+ * or by writing. */
+void stream_pause(struct stream *s);
 void stream_resume(
     struct stream *s); /* also offers what is unconsumed again, later in this turn or the next */
 bool stream_is_paused(const struct stream *s);
 /* Stop reading, send what is queued (at most linger_ms), then on_close(ERR_OK). */
 void stream_close(struct stream *s, unsigned linger_ms);
-void stream_abort(struct stream *s); /* drop everything, then on_close(ERR_CANCELLED) */
+/* Drop everything, also what is on its way (a reset), then on_close(ERR_CANCELLED). */
+void stream_abort(struct stream *s);
 const struct addr *stream_peer(const struct stream *s);
 const struct addr *stream_local(const struct stream *s);
 struct loop *stream_loop(const struct stream *s);

@@ -234,6 +234,54 @@ static void tasks_are_cancelled(enum kind kind)
 }
 BOTH(tasks_are_cancelled)
 
+/* A host that ends in the middle of everything: each post runs or is cancelled, once. */
+#define STORM 200
+
+struct storm {
+    struct host *h;
+    struct storm_task {
+        struct task task;
+        struct storm *storm;
+        unsigned posts, id;
+    } tasks[STORM];
+    atomic_uint posted, ran, cancelled;
+};
+
+static void storm_hop(struct task *t, bool cancelled)
+{
+    struct storm_task *st = CONTAINER_OF(t, struct storm_task, task);
+    struct storm *s = st->storm;
+
+    if (cancelled) {
+        atomic_fetch_add(&s->cancelled, 1);
+        return;
+    }
+    atomic_fetch_add(&s->ran, 1);
+    if (++st->posts == 3000 && st->id == 0)
+        host_stop(s->h);
+    atomic_fetch_add(&s->posted, 1);
+    unsigned to = (st->id + st->posts) % (host_n_workers(s->h) + 1);
+    loop_post(to ? host_worker(s->h, to - 1) : host_main(s->h), t);
+}
+
+START_TEST(every_post_runs_once)
+{
+    struct storm *s = MEM_NEW(struct storm);
+
+    s->h = host_new_real(3);
+    for (unsigned i = 0; i < STORM; i++) {
+        s->tasks[i] = (struct storm_task){.task.run = storm_hop, .storm = s, .id = i};
+        atomic_fetch_add(&s->posted, 1);
+        loop_post(host_main(s->h), &s->tasks[i].task);
+    }
+    host_run(s->h);
+    host_free(s->h);
+    ck_assert_uint_eq(atomic_load(&s->cancelled), STORM);
+    ck_assert_uint_eq(atomic_load(&s->posted), atomic_load(&s->ran) + STORM);
+    mem_free(s);
+}
+END_TEST
+
 /* --- defer --- */
 
 struct turn_log {
@@ -591,5 +639,5 @@ CLUSTERD_SUITE(loop, &posts_keep_order_real, &posts_keep_order_sim, &tasks_acros
                &deferred_in_the_same_turn_sim, &timers_in_order_real, &timers_in_order_sim,
                &timer_restarts_itself_real, &timer_restarts_itself_sim, &zero_timer_is_fair_real,
                &zero_timer_is_fair_sim, &timer_of_ages_real, &timer_of_ages_sim, &clocks_real, &clocks_sim,
-               &randomness_real, &randomness_sim, &host_facts_real, &host_facts_sim,
+               &randomness_real, &randomness_sim, &host_facts_real, &host_facts_sim, &every_post_runs_once,
                &signals_reach_the_main_loop, &stop_from_a_worker)

@@ -293,9 +293,30 @@ static void ending_inside_callbacks(enum kind kind)
 }
 BOTH(ending_inside_callbacks)
 
-CLUSTERD_SUITE(stream_end, &close_delivers_all_real, &close_delivers_all_sim, &linger_ends_real,
-               &linger_ends_sim, &close_without_linger_real, &close_without_linger_sim, &abort_resets_real,
-               &abort_resets_sim, &reset_of_paused_real, &reset_of_paused_sim, &eof_of_paused_real,
-               &eof_of_paused_sim, &eof_is_told_real, &eof_is_told_sim, &write_after_eof_real,
-               &write_after_eof_sim, &last_bytes_are_read_real, &last_bytes_are_read_sim,
-               &ending_inside_callbacks_real, &ending_inside_callbacks_sim)
+/* What is written last still leaves when the host ends right then. */
+START_TEST(last_words_before_the_end)
+{
+    struct pair p;
+    char in[32] = "";
+
+    pair_init(&p, SIM);
+    stream_write(p.server.s, SPAN_LIT("goodbye"));
+    listener_close(p.sv.ls);
+    host_free(p.w.a);
+    ck_assert_int_eq(p.server.why, ERR_CANCELLED);
+    sim_run_ms(p.w.sim, 100);
+    memcpy(in, p.client.in.p, p.client.in.n);
+    ck_assert_str_eq(in, "goodbye");
+    ck_assert_int_eq(p.client.why, ERR_CLOSED);
+    host_free(p.w.b);
+    sim_free(p.w.sim);
+    buf_fini(&p.client.in);
+}
+END_TEST
+
+CLUSTERD_SUITE(stream_end, &last_words_before_the_end, &close_delivers_all_real, &close_delivers_all_sim,
+               &linger_ends_real, &linger_ends_sim, &close_without_linger_real, &close_without_linger_sim,
+               &abort_resets_real, &abort_resets_sim, &reset_of_paused_real, &reset_of_paused_sim,
+               &eof_of_paused_real, &eof_of_paused_sim, &eof_is_told_real, &eof_is_told_sim,
+               &write_after_eof_real, &write_after_eof_sim, &last_bytes_are_read_real,
+               &last_bytes_are_read_sim, &ending_inside_callbacks_real, &ending_inside_callbacks_sim)
