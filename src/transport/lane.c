@@ -49,16 +49,11 @@ static uint64_t now_ms(const struct lane *l)
     return loop_mono_ms(l->loop);
 }
 
-static bool has_work(const struct lane *l)
-{
-    return l->n_in != l->n_done;
-}
-
 /* The first lane always stands, so that the member's death is noticed; the others come when they are needed.
  */
 static bool wants_connection(const struct lane *l)
 {
-    return l->index == 0 || has_work(l);
+    return l->index == 0 || lane_has_work(l);
 }
 
 /* --- results --- */
@@ -110,7 +105,7 @@ static void shed_one(struct out *o)
 }
 
 /* Nobody waits any more; the messages stay where they are. */
-static void shed(struct lane *l)
+void lane_shed(struct lane *l)
 {
     for (unsigned i = 0; i < l->batch.n; i++)
         shed_one(&l->batch.v[i]);
@@ -130,83 +125,6 @@ static void fail_all(struct lane *l)
     sendqueue_fini(&l->queue);
     l->sent = l->in_flight = l->in_flight_bytes = 0;
     tell_counts(l);
-}
-
-/* --- lagging and catching up --- */
-
-static void fall_behind(struct lane *l)
-{
-    l->is_behind = true;
-    l->behind_mark = l->n_in;
-    l->behind_ms = now_ms(l);
-}
-
-static void time_out(struct lane *l)
-{
-    struct peer *p = l->peer;
-
-    metric_inc(p->t->metrics, ack_timeouts);
-    log_limited(now_ms(l), LOG_WARN, "sender: %s has acknowledged nothing for %llu ms: it is lagging",
-                p->m->name, (unsigned long long)p->t->timeout_ms);
-    l->is_lagging = true;
-    fall_behind(l);
-    shed(l);
-    peer_set_lagging(l, true);
-}
-
-/* Caught up: what was there at the mark is done, and it took no long time. Under steady traffic the queue is
- * never quite empty. */
-static void check_behind(struct lane *l)
-{
-    if (!l->is_behind && atomic_load_explicit(&l->lost, memory_order_relaxed))
-        fall_behind(l);
-    if (!l->is_behind || l->n_done < l->behind_mark)
-        return;
-    if (has_work(l) && now_ms(l) - l->behind_ms > l->peer->t->timeout_ms / 4) {
-        fall_behind(l);
-        return;
-    }
-    l->is_behind = false;
-    if (l->is_lagging)
-        peer_set_lagging(l, false);
-    l->is_lagging = false;
-    peer_caught_up(l->peer, atomic_exchange(&l->lost, false));
-}
-
-static void start_ack_timer(struct lane *l)
-{
-    timer_start(&l->ack_timer, l->peer->t->timeout_ms / 4 + 1);
-}
-
-static void note_progress(struct lane *l)
-{
-    l->progress_ms = now_ms(l);
-}
-
-/* Do bytes leave that were stuck at the last look? A large frame may take longer than the time-out. What the
- * kernel took at once says nothing about the peer. */
-static void look_at_output(struct lane *l)
-{
-    size_t queued = l->state == LANE_READY ? stream_queued(l->stream) : 0;
-    uint64_t left = l->wrote - queued;
-
-    if (l->seen_queued && queued && left != l->seen_left)
-        note_progress(l);
-    l->seen_queued = queued > 0;
-    l->seen_left = left;
-}
-
-static void on_ack_timer(struct timer *t, void *arg)
-{
-    struct lane *l = arg;
-
-    (void)t;
-    if (!has_work(l))
-        return;
-    look_at_output(l);
-    if (!l->is_lagging && now_ms(l) - l->progress_ms >= l->peer->t->timeout_ms)
-        time_out(l);
-    start_ack_timer(l);
 }
 
 /* --- connection --- */
@@ -310,7 +228,7 @@ static size_t on_input(struct stream *s, void *arg, struct span in)
     size_t used = 0;
 
     (void)s;
-    note_progress(l);
+    lane_watch_progress(l);
     while (used < in.n && l->state == LANE_READY) {
         enum err e = frame_scan(span_of(in.p + used, in.n - used), ACK_BODY_MAX, &f);
         if (e == ERR_SHORT)
@@ -457,8 +375,8 @@ static void accept_mail(struct lane *l)
     l->inbox = l->mail;
     lock_drop(&l->lock);
     l->mail = inbox;
-    if (!sendqueue_is_empty(&l->mail) && !has_work(l))
-        note_progress(l);
+    if (!sendqueue_is_empty(&l->mail) && !lane_has_work(l))
+        lane_watch_progress(l);
     for (; l->mail.head != l->mail.tail; l->mail.head++) {
         struct out *o = sendqueue_at(&l->mail, l->mail.head);
         if (lagging)
@@ -473,10 +391,10 @@ static void accept_mail(struct lane *l)
 static void settle(struct lane *l)
 {
     tell_counts(l);
-    check_behind(l);
-    if (has_work(l) && !l->ack_timer.active)
-        start_ack_timer(l);
-    if (l->is_draining && !has_work(l))
+    lane_watch_behind(l);
+    if (lane_has_work(l) && !l->ack_timer.active)
+        lane_watch_start(l);
+    if (l->is_draining && !lane_has_work(l))
         finish(l, false);
 }
 
@@ -512,7 +430,7 @@ static void run_wake(struct task *t, bool cancelled)
         begin(l);
     accept_mail(l);
     if (orders & LANE_SHED)
-        shed(l);
+        lane_shed(l);
     if (orders & LANE_DRAIN)
         l->is_draining = true;
     if (cancelled || (orders & LANE_END))
@@ -584,7 +502,7 @@ void lane_init(struct lane *l, struct peer *p, unsigned index, struct loop *work
     l->ended.run = run_ended;
     lock_init(&l->lock);
     timer_init(&l->retry, worker, on_retry, l);
-    timer_init(&l->ack_timer, worker, on_ack_timer, l);
+    timer_init(&l->ack_timer, worker, lane_watch_on_timer, l);
 }
 
 void lane_fini(struct lane *l)

@@ -111,6 +111,17 @@ void lane_close(struct lane *l, unsigned order); /* LANE_DRAIN or LANE_END: take
 /* Any thread. */
 void lane_order(struct lane *l, unsigned order);
 bool lane_push(struct lane *l, const struct out *o); /* false: closed, and `o` is still the caller's */
+/* Its worker. */
+static inline bool lane_has_work(const struct lane *l)
+{
+    return l->n_in != l->n_done;
+}
+void lane_shed(struct lane *l); /* nobody waits any more; the messages stay where they are */
+/* lane_watch.c */
+void lane_watch_start(struct lane *l);    /* something is unfinished: look after a while whether it gets on */
+void lane_watch_progress(struct lane *l); /* it got on, or begins */
+void lane_watch_behind(struct lane *l);   /* has a member caught up that was behind? */
+void lane_watch_on_timer(struct timer *t, void *arg);
 /* For the policies. */
 bool lane_may_write(const struct lane *l); /* the socket takes what is written */
 void lane_write(struct lane *l, struct out *o);

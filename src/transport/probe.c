@@ -90,8 +90,8 @@ static void on_close(struct stream *s, void *arg, enum err why)
 static const struct stream_ops ops = {
     .on_open = on_open, .on_input = on_input, .on_eof = on_eof, .on_close = on_close};
 
-void transmitter_probe(struct transmitter *t, const struct addr *to, unsigned connect_timeout_ms,
-                       struct blob *frame, unsigned read_timeout_ms, transmitter_probe_fn fn, void *arg)
+void probe_start(struct transmitter *t, const struct addr *to, unsigned connect_timeout_ms,
+                 struct blob *frame, unsigned read_timeout_ms, transmitter_probe_fn fn, void *arg)
 {
     struct probe *p = MEM_NEW(struct probe);
     struct loop *main_loop = host_main(t->host);

@@ -32,6 +32,7 @@ struct conn {
     struct ident source;
     unsigned frames, messages, acks, fail_acks; /* of this turn, not yet told to the metrics */
     size_t partial, need; /* bytes of an incomplete frame that are there, and its length when known */
+    size_t held;          /* of a stranger: counted in stranger_bytes */
 };
 
 static const char *peer_text(const struct conn *c, char out[ADDR_TEXT_MAX])
@@ -39,10 +40,22 @@ static const char *peer_text(const struct conn *c, char out[ADDR_TEXT_MAX])
     return addr_text(stream_peer(c->stream), out);
 }
 
+/* What an incomplete frame may come to need is counted for all strangers together; 0 gives it back. */
+static uint64_t hold(struct conn *c, size_t bytes)
+{
+    struct receiver *r = c->w->r;
+
+    atomic_fetch_sub(&r->stranger_bytes, c->held);
+    c->held = bytes;
+    return atomic_fetch_add(&r->stranger_bytes, bytes) + bytes;
+}
+
 static void not_a_stranger(struct conn *c)
 {
-    if (c->is_stranger)
-        atomic_fetch_sub(&c->w->r->n_strangers, 1);
+    if (!c->is_stranger)
+        return;
+    hold(c, 0);
+    atomic_fetch_sub(&c->w->r->n_strangers, 1);
     c->is_stranger = false;
 }
 
@@ -116,17 +129,26 @@ static bool handle_frame(struct conn *c, struct span body)
 
 /* --- frames --- */
 
-/* The view is asked only where it matters: for a frame that a stranger may not send. */
-static bool may_be_so_long(struct conn *c, size_t total)
+static bool is_member(struct conn *c)
 {
     struct receiver *r = c->w->r;
 
-    if (total <= r->max_stranger_frame)
-        return true;
     if (!r->ev.is_member_host(r->arg, stream_peer(c->stream)))
         return false;
     not_a_stranger(c);
     return true;
+}
+
+/* The view is asked only where it matters: for what a stranger may not send. `total`: bytes of the frame that
+ * has not come whole yet; 0 = there is none, or its length is unknown. */
+static bool may_wait_for(struct conn *c, size_t total)
+{
+    struct receiver *r = c->w->r;
+
+    if (total > r->max_stranger_frame && !is_member(c))
+        return false;
+    return !c->is_stranger || total == c->held || hold(c, total) <= RECEIVER_STRANGER_BYTES_MAX ||
+           is_member(c);
 }
 
 static void wait_for(struct conn *c, size_t have, size_t need)
@@ -163,20 +185,20 @@ static size_t on_input(struct stream *s, void *arg, struct span in)
 
     while (used < in.n) {
         e = frame_scan(span_of(in.p + used, in.n - used), r->max_frame - FRAME_OVERHEAD, &f);
-        size_t total = e == ERR_OK ? f.total : f.need;
-        if ((e == ERR_OK || e == ERR_SHORT) && !may_be_so_long(c, total)) {
+        if (e == ERR_OK && f.total > r->max_stranger_frame && !is_member(c))
             e = ERR_TOO_BIG;
-            f.field = "frame length";
-        }
         if (e != ERR_OK || !handle_frame(c, f.body))
             break;
         used += f.total;
     }
     tell_counts(c, used);
+    size_t need = e == ERR_SHORT ? f.need : 0;
+    if ((e == ERR_OK || e == ERR_SHORT) && !may_wait_for(c, need))
+        e = ERR_TOO_BIG;
     if (e == ERR_OK || e == ERR_SHORT) {
-        wait_for(c, in.n - used, e == ERR_SHORT ? f.need : 0);
+        wait_for(c, in.n - used, need);
     } else {
-        malformed(c, f.field, e);
+        malformed(c, f.field ? f.field : "frame length", e);
         c->partial = 0;
     }
     if (stream_queued(s) > ACK_QUEUE_MAX)

@@ -12,7 +12,8 @@
 #include "receiver_address.h"
 
 /* Connections of hosts that are not in the view: a starting Tomcat may open 25. */
-#define RECEIVER_STRANGERS_MAX 512
+#define RECEIVER_STRANGERS_MAX      512
+#define RECEIVER_STRANGER_BYTES_MAX ((uint64_t)64 << 20) /* of incomplete frames, over all of them */
 /* A connection of a host that is not in the view and brings nothing for so long is closed: the other side has
  * died without a word, or means nothing good. */
 #define RECEIVER_STRANGER_IDLE_MS 60000
@@ -39,6 +40,7 @@ struct receiver {
     struct receiver_worker *workers;
     unsigned n_workers, next_worker, live_workers;
     atomic_uint n_strangers;
+    atomic_ullong stranger_bytes;
     void (*on_stopped)(void *arg);
     void *stop_arg;
 };

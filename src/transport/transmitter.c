@@ -221,6 +221,12 @@ uint64_t transmitter_queued_bytes(const struct transmitter *t)
     return atomic_load_explicit(&t->queued_bytes, memory_order_relaxed);
 }
 
+void transmitter_probe(struct transmitter *t, const struct addr *to, unsigned connect_timeout_ms,
+                       struct blob *frame, unsigned read_timeout_ms, transmitter_probe_fn fn, void *arg)
+{
+    probe_start(t, to, connect_timeout_ms, frame, read_timeout_ms, fn, arg);
+}
+
 void transmitter_heartbeat(struct transmitter *t)
 {
     if (t->keep_alive_count < 0 && t->keep_alive_time_ms < 0)

@@ -33,7 +33,9 @@ struct transmitter {
 void transmitter_check_stopped(struct transmitter *t);
 /* The local address to connect from to this peer, or NULL. */
 const struct addr *transmitter_source_for(const struct transmitter *t, const struct addr *to);
-/* probe.c */
+/* probe.c: transmitter_probe() */
+void probe_start(struct transmitter *t, const struct addr *to, unsigned connect_timeout_ms,
+                 struct blob *frame, unsigned read_timeout_ms, transmitter_probe_fn fn, void *arg);
 void probe_cancel_all(struct transmitter *t);
 void probe_abandon_all(struct transmitter *t); /* a killed host: nobody is told */
 

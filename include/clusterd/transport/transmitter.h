@@ -32,7 +32,8 @@ struct transmitter_conf {
 extern const struct option_spec transmitter_options[];
 
 struct transmitter_events {
-    /* A connection to this member broke or could not be made: find out whether it lives. Main loop. */
+    /* A connection to this member broke or could not be made, or an acknowledgement timed out (ERR_TIMEOUT):
+     * find out whether it lives. Main loop; the member may be removed from inside. */
     void (*on_trouble)(void *arg, struct member *m, enum err why);
     /* It was lagging and has caught up, or messages to it were lost (queue full, connection broken too
      * often): `lost` asks for a comparison. Main loop. */

@@ -407,7 +407,7 @@ struct rig_tx {
     struct member *last_member;
     uint64_t trouble_us;
     struct sim *sim;
-    bool stopped;
+    bool stopped, removes; /* removes: a member in trouble at once */
 };
 
 static inline void rig_tx_trouble(void *arg, struct member *m, enum err why)
@@ -419,6 +419,8 @@ static inline void rig_tx_trouble(void *arg, struct member *m, enum err why)
     x->last_trouble = why;
     x->last_member = m;
     x->trouble_us = sim_now_us(x->sim);
+    if (x->removes)
+        transmitter_remove(x->t, m);
 }
 
 static inline void rig_tx_caught(void *arg, struct member *m, bool lost)

@@ -456,6 +456,7 @@ static struct span zeros(size_t n)
 
 static void large_frame(size_t message, bool accepted)
 {
+    unsigned before = rx.n;
     struct span zero = zeros(message);
     struct buf b = {0};
 
@@ -463,9 +464,18 @@ static void large_frame(size_t message, bool accepted)
     rig_frame(&b, 2, 3, zero);
     rig_client_send(sim, &client, buf_span(&b));
     sim_run_ms(sim, 3000);
-    ck_assert_uint_eq(rx.n, accepted);
+    ck_assert_uint_eq(rx.n - before, accepted);
     ck_assert_int_eq(client.closed, !accepted);
     mem_free((void *)(uintptr_t)zero.p);
+    buf_fini(&b);
+}
+
+static void send_text(const char *message)
+{
+    struct buf b = {0};
+
+    add_frame(&b, 3, message);
+    rig_client_send(sim, &client, buf_span(&b));
     buf_fini(&b);
 }
 
@@ -595,6 +605,33 @@ START_TEST(flood_of_strangers)
 }
 END_TEST
 
+/* Each may announce its megabyte, but all together are bounded too. */
+START_TEST(strangers_share_their_memory)
+{
+    static struct rig_client many[70];
+    struct buf head = {0};
+    unsigned open = 0;
+
+    world_from("10.0.0.200");
+    frame_head(&head, (1 << 20) - FRAME_OVERHEAD);
+    for (int i = 0; i < 70; i++) {
+        many[i] = (struct rig_client){0};
+        rig_client_connect(sim, &many[i], client_host, receiver_addr(rx.r));
+        rig_client_send(sim, &many[i], buf_span(&head));
+    }
+    for (int i = 0; i < 70; i++)
+        open += !many[i].closed;
+    ck_assert_uint_eq(open, 64);
+    send_text("small");
+    RIG_LOG_IS(&rx, "small ");
+    for (int i = 0; i < 70; i++)
+        rig_client_fini(sim, &many[i]);
+    large_frame(((size_t)1 << 20) - OVERHEAD, true); /* there is room again */
+    buf_fini(&head);
+    world_end();
+}
+END_TEST
+
 START_TEST(silent_strangers_are_sent_away)
 {
     struct rig_client stranger = {0};
@@ -614,15 +651,6 @@ START_TEST(silent_strangers_are_sent_away)
 END_TEST
 
 /* --- the end of a connection --- */
-
-static void send_text(const char *message)
-{
-    struct buf b = {0};
-
-    add_frame(&b, 3, message);
-    rig_client_send(sim, &client, buf_span(&b));
-    buf_fini(&b);
-}
 
 START_TEST(close_is_told_when_messages_had_come)
 {
@@ -783,7 +811,7 @@ CLUSTERD_SUITE(receiver, &recorded_10_1, &recorded_9_0, &frames_split_at_every_b
                &unread_acks_stop_the_reading, &stranger_may_send_up_to_its_limit, &stranger_may_not_send_more,
                &member_may_send_more, &stranger_is_judged_by_the_head, &stranger_becomes_a_member,
                &members_have_a_limit_too, &allow_from_is_checked_at_accept, &flood_of_strangers,
-               &silent_strangers_are_sent_away, &close_is_told_when_messages_had_come, &reset_is_told_once,
-               &connect_and_close_is_silent, &probes_end_in_silence, &own_stop_is_not_told,
-               &loops_end_without_a_stop, &first_free_port_is_taken, &connections_go_round_the_workers,
-               &max_threads_bounds_the_workers)
+               &strangers_share_their_memory, &silent_strangers_are_sent_away,
+               &close_is_told_when_messages_had_come, &reset_is_told_once, &connect_and_close_is_silent,
+               &probes_end_in_silence, &own_stop_is_not_told, &loops_end_without_a_stop,
+               &first_free_port_is_taken, &connections_go_round_the_workers, &max_threads_bounds_the_workers)

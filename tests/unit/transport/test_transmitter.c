@@ -648,6 +648,31 @@ START_TEST(kill_is_noticed_at_once)
 }
 END_TEST
 
+/* As the failure detector does, without a probe: the lanes end while one of them waits to connect again. */
+START_TEST(member_in_trouble_is_removed)
+{
+    for (int is_clusterd = 0; is_clusterd < 2; is_clusterd++) {
+        struct rig_wait w[30];
+        world(1);
+        with_fake(is_clusterd);
+        fake.answers = false;
+        tx.removes = true;
+        for (int i = 0; i < 30; i++)
+            rig_send_text(&tx, m, (uint64_t)i, "x", &w[i]);
+        sim_run_ms(sim, 50);
+        rig_fake_reset(&fake);
+        sim_run_ms(sim, 50);
+        for (int i = 0; i < 30; i++)
+            results(&w[i], 0, 0, 1);
+        is_idle();
+        ck_assert_uint_eq(tx.n_trouble, 1);
+        ck_assert_uint_eq(fake.n_open, 0);
+        rig_fake_end(sim, &fake);
+        world_end(0);
+    }
+}
+END_TEST
+
 /* --- lagging --- */
 
 START_TEST(stopped_member_lags_and_catches_up)
@@ -667,6 +692,8 @@ START_TEST(stopped_member_lags_and_catches_up)
         results(&w[1], 0, 1, 0);
         ck_assert_uint_ge(w[0].at_us - begun, 3000000);
         ck_assert(m->lagging);
+        ck_assert_uint_eq(tx.n_trouble, 1);
+        ck_assert_int_eq(tx.last_trouble, ERR_TIMEOUT);
         rig_send_text(&tx, m, 1, "c", &w[2]); /* nobody waits for it any more */
         sim_run_ms(sim, 1);
         results(&w[2], 0, 1, 0);
@@ -758,6 +785,31 @@ START_TEST(slow_is_not_lagging)
         results(&w[i], 1, 0, 0);
     ck_assert_uint_eq(metric_get(&tx.metrics, ack_timeouts), 0);
     rig_fake_end(sim, &fake);
+    world_end(0);
+}
+END_TEST
+
+/* A large frame on a slow link is under way for longer than the time-out: bytes that leave are progress. */
+START_TEST(slow_large_frame_is_not_lagging)
+{
+    struct span large = span_of(mem_zalloc((size_t)20 << 20), (size_t)20 << 20);
+    struct sim_net slow = {.delay_min_us = 50000, .delay_max_us = 60000}; /* some 4 MB/s */
+    struct rig_wait w;
+
+    world(1);
+    sim_set_net(sim, &slow);
+    with_receiver(true);
+    rx.no_log = true;
+    sim_run_ms(sim, 500);
+    rig_send(&tx, m, 1, SEND_BYTE_MESSAGE | SEND_SYNC_ACK, large, &w);
+    sim_run_ms(sim, 4000);
+    ck_assert(!w.done);
+    ck_assert(!m->lagging);
+    sim_run_ms(sim, 20000);
+    results(&w, 1, 0, 0);
+    ck_assert_uint_ge(w.at_us, 4500000);
+    mem_free((void *)(uintptr_t)large.p);
+    rig_rx_end(sim, &rx);
     world_end(0);
 }
 END_TEST
@@ -1246,12 +1298,12 @@ CLUSTERD_SUITE(transmitter, &many_messages_to_clusterd, &many_messages_to_tomcat
                &reset_batch_is_repeated_singly, &without_repetition_each_goes_alone,
                &garbage_instead_of_an_ack, &truncated_ack, &surplus_ack_breaks_the_connection,
                &a_connection_stands_without_traffic, &reconnecting_slows_down,
-               &nobody_listens_then_somebody_does, &kill_is_noticed_at_once,
+               &nobody_listens_then_somebody_does, &kill_is_noticed_at_once, &member_in_trouble_is_removed,
                &stopped_member_lags_and_catches_up, &stopped_member_does_not_slow_the_others,
-               &lagging_counts_for_all_lanes, &slow_is_not_lagging, &catches_up_under_steady_traffic,
-               &unreachable_member_lags, &full_queue_drops_and_says_so, &loss_without_lag_is_told,
-               &one_message_may_exceed_the_bound, &removed_member_fails_its_messages, &member_comes_back,
-               &member_is_freed_while_its_lanes_close, &keep_alive_count, &keep_alive_time,
-               &keep_alive_under_traffic, &order_of_each_flow_survives_resets, &probes,
-               &probe_ends_with_the_transmitter, &stop_flushes_what_is_queued,
-               &stop_waits_no_longer_than_told, &loops_end_without_a_stop)
+               &lagging_counts_for_all_lanes, &slow_is_not_lagging, &slow_large_frame_is_not_lagging,
+               &catches_up_under_steady_traffic, &unreachable_member_lags, &full_queue_drops_and_says_so,
+               &loss_without_lag_is_told, &one_message_may_exceed_the_bound,
+               &removed_member_fails_its_messages, &member_comes_back, &member_is_freed_while_its_lanes_close,
+               &keep_alive_count, &keep_alive_time, &keep_alive_under_traffic,
+               &order_of_each_flow_survives_resets, &probes, &probe_ends_with_the_transmitter,
+               &stop_flushes_what_is_queued, &stop_waits_no_longer_than_told, &loops_end_without_a_stop)
