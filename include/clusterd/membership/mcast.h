@@ -12,6 +12,9 @@
 #include "clusterd/util/diag.h"
 #include "clusterd/util/metric.h"
 
+#define MCAST_DOMAIN_MAX       1024
+#define MCAST_FREQUENCY_MIN_MS 10
+
 struct mcast_conf {
     int class_name;
     char *address; /* group */
