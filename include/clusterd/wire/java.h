@@ -18,12 +18,14 @@
 #include "clusterd/util/bytes.h"
 
 struct java_limits {
-    uint32_t max_depth;   /* levels of nesting: objects, arrays, class levels with data, open descriptors */
-    uint32_t max_supers;  /* length of a chain of superclasses */
-    uint32_t max_handles; /* live handles of one stream; each costs 20 bytes here, at least 3 in the stream */
-    size_t max_bytes;     /* length of the stream; at most 4 GiB - 1 */
-    size_t max_value;     /* length of one cut value */
-    size_t max_growth;    /* all values cut from one stream together: this times its length, plus max_value */
+    uint32_t max_depth;  /* levels of nesting: objects, arrays, class levels with data, open descriptors */
+    uint32_t max_supers; /* length of a chain of superclasses */
+    /* Live handles of one stream: each costs 20 bytes here and at least 3 in the stream. As many fields of
+     * classes are allowed, and a quarter of it classes. */
+    uint32_t max_handles;
+    size_t max_bytes;  /* length of the stream; at most 4 GiB - 1 */
+    size_t max_value;  /* length of one cut value */
+    size_t max_growth; /* all values cut from one stream together: this times its length, plus max_value */
 };
 
 extern const struct java_limits java_limits_default;

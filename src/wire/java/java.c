@@ -25,7 +25,7 @@ struct java {
     struct arena texts;
     struct buf copy;     /* a value being cut; kept for the next one */
     uint32_t block_left; /* bytes of the current block record that are not read yet */
-    uint64_t cut_total;
+    uint64_t cut_total, text_total;
 };
 
 struct java *java_new(struct span stream, const struct java_limits *limits)
@@ -188,8 +188,15 @@ static struct span text_of(struct java *j, struct span mutf, const char *field)
     struct span utf8 = {NULL, 0};
     enum err e = arena_text(&j->texts, mutf, &utf8);
 
-    if (e)
+    /* One text that has to be converted may be referred to again and again, each time for five bytes. */
+    if (utf8.p != mutf.p)
+        j->text_total += utf8.n;
+    if (e == ERR_OK && j->text_total > (uint64_t)j->w.s.n + j->w.limits->max_value)
+        e = ERR_TOO_BIG;
+    if (e) {
         java_fail(j, e, field);
+        return (struct span){NULL, 0};
+    }
     return utf8;
 }
 

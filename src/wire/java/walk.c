@@ -22,6 +22,9 @@ enum frame_kind {
 
 enum frame_state { STATE_VALUES, STATE_ANNOTATION, STATE_SUPER };
 
+/* No Java resets a stream inside of an object; tolerated, but not without end. */
+#define MAX_EPOCHS 1024
+
 enum expect { EXPECT_ANY, EXPECT_DESC, EXPECT_STRING };
 
 enum err walk_fail(struct walk *w, enum err e, const char *field)
@@ -309,6 +312,10 @@ static void desc_fields(struct walk *w, uint32_t cls)
         if (w->err)
             return;
         if (!w->out) {
+            if (w->n_fields == w->limits->max_handles) {
+                walk_fail(w, ERR_TOO_BIG, "java fields");
+                return;
+            }
             w->fields = grow(w->fields, w->n_fields, &w->cap_fields, sizeof *w->fields);
             w->fields[w->n_fields++] = (struct walk_field){off, len, type};
         }
@@ -321,6 +328,10 @@ static void desc_fields(struct walk *w, uint32_t cls)
 
 static uint32_t new_class(struct walk *w, bool is_proxy)
 {
+    if (w->n_classes >= w->limits->max_handles / 4)
+        walk_fail(w, ERR_TOO_BIG, "java classes");
+    if (w->err)
+        return 0;
     w->classes = grow(w->classes, w->n_classes, &w->cap_classes, sizeof *w->classes);
     w->classes[w->n_classes] = (struct walk_class){.entry = w->n_entries,
                                                    .super = WALK_NONE,
@@ -372,6 +383,8 @@ static void desc_begin(struct walk *w)
     bool is_proxy = w->s.p[w->pos++] == TC_PROXYCLASSDESC;
     uint32_t cls = w->out ? w->entries[w->ctr].cls : new_class(w, is_proxy);
 
+    if (w->err)
+        return;
     if (is_proxy)
         desc_proxy(w, off, cls);
     else
@@ -383,6 +396,10 @@ static void desc_begin(struct walk *w)
 static void reset(struct walk *w)
 {
     if (!w->out) {
+        if (w->n_epochs == MAX_EPOCHS) {
+            walk_fail(w, ERR_TOO_BIG, "java resets");
+            return;
+        }
         w->epochs = grow(w->epochs, w->n_epochs, &w->cap_epochs, sizeof *w->epochs);
         w->epochs[w->n_epochs++] = (struct walk_epoch){w->pos, w->n_entries};
         w->pos++;

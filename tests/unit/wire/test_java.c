@@ -1018,7 +1018,19 @@ START_TEST(limits)
     struct buf b = repeated(SPAN_LIT("\x75\x72\x00\x02[[12345678\x02\x00\x00\x78\x70\x00\x00\x04\x00"),
                             SPAN_LIT("\x74\x00\x00"), 1024);
     ck_assert_int_eq(first_error(&b, &l), ERR_TOO_BIG);
+    b = repeated(SPAN_LIT("\x75\x72\x00\x02[[12345678\x02\x00\x00\x78\x70\x00\x00\x04\x00"),
+                 SPAN_LIT("\x76\x72\x00\x00"
+                          "12345678\x00\x00\x00\x78\x70"),
+                 260);
+    ck_assert_int_eq(first_error(&b, &l), ERR_TOO_BIG); /* classes */
+    b = repeated(SPAN_LIT("\x72\x00\x00"
+                          "12345678\x02\x10\x00"),
+                 SPAN_LIT("I\x00\x00"), 4096);
+    ck_assert_int_eq(first_error(&b, &l), ERR_TOO_BIG); /* fields */
     l = java_limits_default;
+    b = repeated(SPAN_LIT("\x75\x72\x00\x02[[12345678\x02\x00\x00\x78\x70\x00\x00\x00\x01"), SPAN_LIT("\x79"),
+                 1000000);
+    ck_assert_int_eq(first_error(&b, NULL), ERR_TOO_BIG); /* resets inside of an object */
     l.max_bytes = 10;
     b = repeated(SPAN_LIT("\x74\x00\x10"), SPAN_LIT("x"), 16);
     ck_assert_int_eq(first_error(&b, &l), ERR_TOO_BIG);
@@ -1087,6 +1099,31 @@ START_TEST(what_is_cut_is_bounded)
 }
 END_TEST
 
+/* The same text, which has to be converted, a thousand times by reference. */
+START_TEST(converted_texts_are_bounded)
+{
+    struct java_limits l = java_limits_default;
+    struct buf b = begin();
+    unsigned n = 0;
+    struct span s;
+
+    l.max_value = 10000;
+    wr_u8(&b, 0x74);
+    wr_u16(&b, 2000);
+    for (int i = 0; i < 1000; i++)
+        wr_bytes(&b, "\xc0\x80", 2);
+    for (int i = 0; i < 1000; i++)
+        ref(&b, 0);
+    struct java *j = java_new(buf_span(&b), &l);
+    while (java_string(j, &s, "text"))
+        n++;
+    ck_assert_int_eq(java_err(j), ERR_TOO_BIG);
+    ck_assert_uint_eq(n, 17); /* 7007 + 10000 bytes */
+    java_free(j);
+    buf_fini(&b);
+}
+END_TEST
+
 CLUSTERD_SUITE(java, &header, &block_data_is_one_byte_stream, &data_and_objects_are_not_confused,
                &lying_block_lengths, &boxed_numbers_also_by_reference, &long_strings, &root_class,
                &references_out_of_the_item_are_expanded, &an_item_inside_of_what_it_refers_to,
@@ -1095,4 +1132,5 @@ CLUSTERD_SUITE(java, &header, &block_data_is_one_byte_stream, &data_and_objects_
                &text_that_no_java_reads, &reset_starts_handles_anew, &reset_inside_of_an_object,
                &exception_ends_the_outermost_object, &exceptions_in_a_row, &wrong_references, &wrong_forms,
                &nesting_a_million_deep, &nesting_a_thousand_deep_is_fine,
-               &a_chain_of_references_is_limited_when_cut, &limits, &what_is_cut_is_bounded)
+               &a_chain_of_references_is_limited_when_cut, &limits, &what_is_cut_is_bounded,
+               &converted_texts_are_bounded)
