@@ -308,7 +308,7 @@ static const struct section {
                         "cluster",
                         "cluster",
                         cluster_sections,
-                        {TABLE(engine_rows, engine), TABLE(cluster_options, cluster)},
+                        {TABLE(cluster_options, cluster), TABLE(engine_rows, engine)},
                         false},
     [CONFIG_MANAGER] = {CONFIG_CLUSTER,
                         "manager",

