@@ -77,7 +77,8 @@ static struct version next_version(const struct edit *e)
 
     if (e->session) {
         struct version seen = latest(e->session);
-        if (version_cmp(v, seen) <= 0)
+        /* Within a millisecond an end wins over an opening. */
+        if (version_cmp(v, seen) <= 0 || (e->session->kind == SESSION_GRAVE && v.time_ms == seen.time_ms))
             v.time_ms = seen.time_ms + 1;
     }
     return v;

@@ -11,6 +11,9 @@
  * keep what a Tomcat wrote last for twice its time, and some more for clocks and queues. */
 #define REPLICA_FACTOR   2
 #define REPLICA_SLACK_MS 30000
+/* A login makes a session and changes its id in one request, in one millisecond, and a Tomcat's CREATED may
+ * come last: only what is clearly later than the change is another session. */
+#define REOPEN_SLACK_MS 1000
 
 struct span session_table_key(const struct context *c, struct span id, uint8_t *out)
 {
@@ -198,12 +201,26 @@ static bool raise_floor(struct session *s, struct version floor)
     return true;
 }
 
+/*
+ * Which of two words about a life is the later one. The message ids of a Tomcat have no order, so they cannot
+ * decide between a CREATED and an EXPIRED of one millisecond: a request may make a session and end it, and no
+ * request ends one and makes it anew under the same id. Edits of a clusterd node never open in the
+ * millisecond of an end (edit.c).
+ */
+static int life_cmp(const struct change *c, const struct session *s)
+{
+    bool ends = c->life_kind == CHANGE_LIFE_ENDED, ended = s->life_kind == CHANGE_LIFE_ENDED;
+
+    if (s->life_kind == CHANGE_LIFE_NONE)
+        return 1;
+    if (ends != ended && c->life.time_ms == s->life.time_ms && c->life.writer == s->life.writer)
+        return ends ? 1 : -1;
+    return version_cmp(c->life, s->life);
+}
+
 static bool merge_life(struct session *s, const struct change *c)
 {
-    if (c->life_kind == CHANGE_LIFE_NONE)
-        return false;
-    int order = s->life_kind == CHANGE_LIFE_NONE ? 1 : version_cmp(c->life, s->life);
-    if (order < 0 || (order == 0 && !(c->life_kind == CHANGE_LIFE_ENDED && s->life_kind == CHANGE_LIFE_OPEN)))
+    if (c->life_kind == CHANGE_LIFE_NONE || life_cmp(c, s) <= 0)
         return false;
     bool reopened = s->life_kind == CHANGE_LIFE_ENDED && c->life_kind == CHANGE_LIFE_OPEN;
     s->life = c->life;
@@ -289,6 +306,13 @@ void session_make_alias(struct session *s, struct span new_id, struct version v)
     s->kind = SESSION_ALIAS;
     s->life_kind = CHANGE_LIFE_NONE;
     s->life = s->floor = (struct version){0};
+}
+
+bool session_is_opened_anew(struct version renamed, struct version life, bool life_front)
+{
+    if (life_front)
+        return version_cmp(life, renamed) > 0;
+    return life.time_ms > renamed.time_ms + REOPEN_SLACK_MS;
 }
 
 void session_unalias(struct session *s)

@@ -74,6 +74,8 @@ bool session_merge(struct session *s, const struct change *c, struct table_now n
 /* Turn into a grave or an alias: entries are dropped. */
 void session_bury(struct session *s);
 void session_make_alias(struct session *s, struct span new_id, struct version v);
+/* Does a life belong to a new session under an old id, and not to the one that was renamed then? */
+bool session_is_opened_anew(struct version renamed, struct version life, bool life_front);
 /* An alias becomes an ordinary, empty session again (a later rename or opening claims the id). */
 void session_unalias(struct session *s);
 

@@ -344,6 +344,42 @@ START_TEST(old_id_is_never_seen_again)
 }
 END_TEST
 
+/* A Tomcat's message ids have no order: within a millisecond the numbers say nothing. */
+START_TEST(one_millisecond_of_a_tomcat)
+{
+    int64_t ms = now.wall_ms - 5000;
+
+    for (uint32_t seq = 1; seq < 4; seq += 2) {
+        struct table *t = new_table();
+        struct history h = {0};
+        created(&h, t, "old", (struct version){ms, 1, seq});
+        delta(&h, t, "old", (struct version){ms, 1, 7}, "a", "1");
+        renamed(&h, t, "old", "mid", (struct version){ms, 1, 2});
+        renamed(&h, t, "mid", "new", (struct version){ms, 1, 4 - seq});
+        created(&h, t, "gone", (struct version){ms, 1, seq});
+        ended(&h, t, "gone", (struct version){ms, 1, 2});
+        for (unsigned order = 0; order < 720; order++) {
+            struct table *replica = new_table();
+            size_t left[6] = {0, 1, 2, 3, 4, 5};
+            for (unsigned n = 6, o = order; n; o /= n, n--) {
+                size_t at = o % n;
+                apply(replica, &h.changes[left[at]]);
+                left[at] = left[n - 1];
+            }
+            ck_assert(alive(replica, "new"));
+            ck_assert(!alive(replica, "old") && !alive(replica, "mid") && !alive(replica, "gone"));
+            struct change *c =
+                table_snapshot(replica, table_context_find(replica, ctx_name), text("new"), false, now);
+            ck_assert_uint_eq(c->n, 1);
+            change_unref(c);
+            table_free(replica);
+        }
+        history_fini(&h);
+        table_free(t);
+    }
+}
+END_TEST
+
 START_TEST(created_anew_after_its_end)
 {
     struct table *t = new_table();
@@ -413,4 +449,5 @@ START_TEST(codec_is_exact_and_bounded)
 END_TEST
 
 CLUSTERD_SUITE(merge, &any_order_gives_the_same, &logout_wins, &delta_before_created_is_kept,
-               &old_id_is_never_seen_again, &created_anew_after_its_end, &codec_is_exact_and_bounded)
+               &old_id_is_never_seen_again, &one_millisecond_of_a_tomcat, &created_anew_after_its_end,
+               &codec_is_exact_and_bounded)
