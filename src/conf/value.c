@@ -114,7 +114,7 @@ static enum err parse_bytes(const struct option_spec *row, const char *text, uin
         break;
     }
     s.n -= shift != 0;
-    if (!parse_decimal(s, &v))
+    if (!parse_decimal(s, &v) || v < 0)
         return not_a_number(row, why);
     if (v > INT64_MAX >> shift)
         return must_be(why, "less than 2^63 bytes");

@@ -274,6 +274,10 @@ START_TEST(wrong_values)
     refused("frequency: fast\n", "t:1: error: frequency: must be a whole number (milliseconds)\n");
     refused("timeout: -2\n", "t:1: error: timeout: must be from -1 to 100 (seconds)\n");
     refused("timeout: x\n", "t:1: error: timeout: must be a whole number (seconds), or auto\n");
+    refused("maxBytes: -1\n",
+            "t:1: error: maxBytes: must be a number of bytes such as 65536, 64k, 16m or 2g, or "
+            "auto\n");
+    refused("maxBytes: 17179869184g\n", "t:1: error: maxBytes: must be less than 2^63 bytes\n");
     refused("enabled: maybe\n", "t:1: error: enabled: must be true or false\n");
     refused("mode: poled\n",
             "t:1: error: mode: must be one of pooled, synchronous, asynchronous (did you mean "
