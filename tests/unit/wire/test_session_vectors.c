@@ -459,4 +459,43 @@ START_TEST(every_vector)
 }
 END_TEST
 
-CLUSTERD_SUITE(session_vectors, &every_vector)
+/* The channel's vectors hold Java streams, too: RPC envelopes, map messages, members of both versions. */
+START_TEST(java_streams_of_the_channel)
+{
+    DIR *dir = opendir(VECTORS_DIR);
+    unsigned n = 0, rpcs = 0, exceptions = 0;
+
+    ck_assert_ptr_nonnull(dir);
+    for (struct dirent *d; (d = readdir(dir));) {
+        size_t i;
+        json_t *v;
+        if (!strstr(d->d_name, ".json"))
+            continue;
+        json_t *doc = vectors_load(d->d_name);
+        json_array_foreach(json_object_get(doc, "vectors"), i, v)
+        {
+            struct buf bytes = hex_of(v, "hex");
+            struct span root = {NULL, 0};
+            struct rpc_msg m;
+            if (span_starts_with(buf_span(&bytes), JAVA_HEADER)) {
+                n++;
+                check_stream(text_of(v, "name"), buf_span(&bytes), &exceptions);
+                if (java_root_class(buf_span(&bytes), &root) == ERR_OK &&
+                    span_starts_with(root, SPAN_LIT(JAVA_CLASS_RPC_MESSAGE))) {
+                    rpcs++;
+                    ck_assert_int_eq(rpc_msg_decode(buf_span(&bytes), &m, NULL), ERR_OK);
+                    rpc_msg_fini(&m);
+                }
+            }
+            buf_fini(&bytes);
+        }
+        json_decref(doc);
+    }
+    closedir(dir);
+    ck_assert_uint_eq(n, 54);
+    ck_assert_uint_eq(rpcs, 14);
+    ck_assert_uint_eq(exceptions, 0);
+}
+END_TEST
+
+CLUSTERD_SUITE(session_vectors, &every_vector, &java_streams_of_the_channel)
