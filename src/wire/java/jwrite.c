@@ -56,13 +56,27 @@ void jwrite_bytes(struct jwrite *w, struct span s)
     }
 }
 
+/* n bytes of the open record, when it has room for them. */
+static uint8_t *claim(struct jwrite *w, unsigned n)
+{
+    uint8_t *p;
+
+    if (w->block_at == 0 || w->out->n - w->block_at + n > BLOCK_MAX)
+        return NULL;
+    buf_reserve(w->out, n);
+    p = w->out->p + w->out->n;
+    w->out->n += n;
+    return p;
+}
+
 static void put_int(struct jwrite *w, uint64_t v, unsigned n)
 {
-    uint8_t b[8];
+    uint8_t b[8], *claimed = claim(w, n), *p = claimed ? claimed : b;
 
     for (unsigned i = 0; i < n; i++)
-        b[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
-    jwrite_bytes(w, span_of(b, n));
+        p[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
+    if (!claimed)
+        jwrite_bytes(w, span_of(b, n));
 }
 
 void jwrite_u8(struct jwrite *w, uint8_t v)
@@ -84,13 +98,13 @@ enum err jwrite_utf(struct jwrite *w, struct span utf8)
 {
     struct buf text = {0};
 
-    if (mutf_size(utf8) > UINT16_MAX)
-        return ERR_TOO_BIG;
-    if (mutf_is_plain(utf8)) {
+    if (mutf_is_plain(utf8) && utf8.n <= UINT16_MAX) {
         put_int(w, utf8.n, 2);
         jwrite_bytes(w, utf8);
         return ERR_OK;
     }
+    if (mutf_size(utf8) > UINT16_MAX)
+        return ERR_TOO_BIG;
     enum err e = mutf_encode(utf8, &text);
     if (e == ERR_OK) {
         put_int(w, text.n, 2);

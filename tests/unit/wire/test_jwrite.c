@@ -81,6 +81,29 @@ START_TEST(primitives)
 }
 END_TEST
 
+START_TEST(numbers_across_records)
+{
+    uint8_t bytes[1024] = {0};
+
+    for (size_t before = 1015; before <= 1024; before++) {
+        struct buf out = {0};
+        struct jwrite w;
+        jwrite_init(&w, &out);
+        jwrite_bytes(&w, span_of(bytes, before));
+        jwrite_i64(&w, 0x0102030405060708);
+        jwrite_end(&w);
+        ck_assert_uint_eq(out.p[4], 0x7A);
+        ck_assert_uint_eq(out.p[7] << 8 | out.p[8], before + 8 < 1024 ? before + 8 : 1024);
+        struct java *j = java_new(buf_span(&out), NULL);
+        ck_assert_uint_eq(java_bytes(j, before, "bytes").n, before);
+        ck_assert(java_i64(j, "number") == 0x0102030405060708);
+        ck_assert_int_eq(java_end(j, "end"), ERR_OK);
+        java_free(j);
+        buf_fini(&out);
+    }
+}
+END_TEST
+
 START_TEST(text_limits)
 {
     struct buf text = {0}, out = {0};
@@ -234,6 +257,6 @@ START_TEST(known_classes_must_fit_to_the_byte)
 }
 END_TEST
 
-CLUSTERD_SUITE(jwrite, &block_records_as_the_jdk_cuts_them, &record_heads, &primitives, &text_limits,
-               &descriptors_once_a_stream, &number_comes_with_whoever_is_first, &pasting,
-               &known_classes_must_fit_to_the_byte)
+CLUSTERD_SUITE(jwrite, &block_records_as_the_jdk_cuts_them, &record_heads, &primitives,
+               &numbers_across_records, &text_limits, &descriptors_once_a_stream,
+               &number_comes_with_whoever_is_first, &pasting, &known_classes_must_fit_to_the_byte)
