@@ -125,6 +125,22 @@ void rpc_msg_fini(struct rpc_msg *m)
     buf_fini(&m->owned);
 }
 
+void rpc_request_encode(struct span uuid, struct span rpc_id, struct buf *out)
+{
+    struct jwrite w = {.out = out};
+
+    ASSERT(uuid.n <= RPC_ID_MAX && rpc_id.n <= RPC_ID_MAX);
+    wr_span(out, SPAN_LIT(KNOWN_HEADER "\x73" RPC_DESC));
+    jwrite_u8(&w, 0); /* no reply */
+    jwrite_i32(&w, (int32_t)uuid.n);
+    jwrite_bytes(&w, uuid);
+    jwrite_i32(&w, (int32_t)rpc_id.n);
+    jwrite_bytes(&w, rpc_id);
+    jwrite_end(&w);
+    wr_u8(out, TC_NULL);
+    wr_u8(out, TC_ENDBLOCKDATA);
+}
+
 void rpc_no_channel_encode(struct span uuid, struct span rpc_id, struct buf *out)
 {
     struct jwrite w = {.out = out};

@@ -159,10 +159,10 @@ static void take_member(struct walk *w, const struct part *part, struct session_
         if (!parts_is_field(w, part, members[i].name, is_body ? '[' : 'L') || item->kind == JAVA_NULL)
             continue;
         if (is_body && item->kind == JAVA_ARRAY && parts_is_class(w, w->entries[item->entry].cls, "[B")) {
-            uint32_t at = walk_data_at(w, item->entry);
+            uint32_t at = entry_data_at(w, item->entry);
             *members[i].span = span_of(w->s.p + at + 4, walk_u32(w, at));
         } else if (!is_body && item->kind == JAVA_STRING) {
-            *members[i].span = walk_string(w, item->entry);
+            *members[i].span = entry_text(w, item->entry);
         } else {
             walk_fail(w, ERR_BAD, members[i].name);
         }

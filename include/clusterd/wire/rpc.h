@@ -30,6 +30,10 @@ struct rpc_msg {
 fallible rpc_msg_decode(struct span in, struct rpc_msg *out, const char **field);
 void rpc_msg_fini(struct rpc_msg *m); /* only after a successful decode */
 
+/* Append a request with a null message: every member that serves no such id answers it with a
+ * NoRpcChannelReply. */
+void rpc_request_encode(struct span uuid, struct span rpc_id, struct buf *out);
+
 /* Append a NoRpcChannelReply byte for byte as Tomcat writes it. uuid and rpc_id: at most RPC_ID_MAX bytes
  * each. */
 void rpc_no_channel_encode(struct span uuid, struct span rpc_id, struct buf *out);
