@@ -160,5 +160,17 @@ START_TEST(no_channel_replies)
 }
 END_TEST
 
+START_TEST(request_with_a_null_message)
+{
+    struct buf b = {0}, want = request(SPAN_LIT("\x77\x1b" HEAD), SPAN_LIT("\x70\x78"));
+
+    rpc_request_encode(UUID, SPAN_LIT("id"), &b);
+    ck_assert(span_eq(buf_span(&b), buf_span(&want)));
+    check_request(&b, false);
+    buf_fini(&b);
+    buf_fini(&want);
+}
+END_TEST
+
 CLUSTERD_SUITE(rpc, &golden_request, &heads_in_other_records, &an_object_that_cannot_be_walked, &refused,
-               &no_channel_replies)
+               &no_channel_replies, &request_with_a_null_message)
