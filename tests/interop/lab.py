@@ -181,8 +181,8 @@ class Tomcat:
     def count(self, context='app'):
         return self.ask('count', context)['sessions']
 
-    def hashes(self, context='app'):
-        return self.ask('hashes', context)['hashes']
+    def hashes(self, context='app', **parameters):
+        return self.ask('hashes', context, **parameters)['hashes']
 
     def members(self):
         return sorted(self.ask('members')['members'])
