@@ -6,7 +6,12 @@ byte for byte: hand-written cases for each family of commands, raw protocol case
 What may differ is stated here and nowhere else: replies in MASKED are compared by their type only, those in UNORDERED
 as multisets, and times left may differ by the time between the two servers' answers.
 
+--record writes what the real Redis answers to the hand-written cases into a text file, which the unit tests replay:
+"= case", "> words", "< reply" (bytes as \\xNN; "~": only the type counts; "?": the elements in any order; @S@ stands for
+5000 s after the time of recording, @SMS@ for the same in ms).
+
 usage: resp_compare.py [--clusterd PATH [--password] | --target ADDRESS] [--redis-server PATH] [--seed N] [--rounds N]
+       resp_compare.py --record FILE [--redis-server PATH]
     --clusterd   the daemon to start (default: build/release/clusterd)
     --target     a running front door, HOST:PORT or a unix socket's path; the databases 0 to 15 must be empty
 Exit status: 0 all equal, 1 something differs, 77 redis-server is not installed."""
@@ -378,6 +383,35 @@ class Check:
             self.compare(f'raw {name}', ['raw', name], theirs, ours)
 
 
+def escaped(data):
+    text = ''.join(chr(b) if 0x20 < b < 0x7f and b != 0x5c else f'\\x{b:02x}' for b in data) or '""'
+    return text.replace(f'{SOON}000', '@SMS@').replace(str(SOON), '@S@')
+
+
+def record(path, redis):
+    check = Check(redis, redis)
+    with open(path, 'w') as f:
+        f.write('# What Redis 7.0.15 answers; made by tests/system/resp_compare.py --record\n')
+        for name, commands in CASES.items():
+            check.clean()
+            c = Client(redis)
+            f.write(f'= {name}\n')
+            for words in (w.split() if isinstance(w, str) else w for w in commands):
+                c.send(encode(words))
+                reply = c.reply()
+                data = [w if isinstance(w, bytes) else str(w).encode() for w in words]
+                if b'big' in data:
+                    continue
+                kind = name_of(words)
+                text = escaped(reply)
+                if kind in MASKED and reply[:1] != b'-' or kind in MILLISECONDS and reply[:1] == b':' and b'-' not in reply:
+                    text = '~ ' + reply[:1].decode()
+                elif kind in UNORDERED and reply[:1] in b'*%':
+                    text = '? ' + text
+                f.write('> ' + ' '.join(map(escaped, data)) + '\n< ' + text + '\n')
+            c.close()
+
+
 def random_commands(rng, count):
     keys = ['k1', 'k2', 'k3', 'h1', 'h2', 'žk']
     fields = ['a', 'b', 'c', '', 'f1']
@@ -447,6 +481,7 @@ def main():
     parser.add_argument('--target')
     parser.add_argument('--redis-server', default='redis-server')
     parser.add_argument('--password', action='store_true', help='only the cases with a password')
+    parser.add_argument('--record', metavar='FILE')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--rounds', type=int, default=20)
     args = parser.parse_args()
@@ -473,6 +508,9 @@ def run(args, password):
             [args.redis_server, '--port', '0', '--unixsocket', redis, '--save', '', '--dir', folder] +
             (['--requirepass', password] if password else []), stdout=subprocess.DEVNULL))
         wait_for(redis, processes[0])
+        if args.record:
+            record(args.record, redis)
+            sys.exit(0)
         ours = args.target
         if not ours:
             ours = os.path.join(folder, 'front.sock')

@@ -96,8 +96,8 @@ static void write_row(struct conn *c, const struct command *row)
     conn_int(c, row->last);
     conn_int(c, row->step);
     write_categories(c, row);
-    resp_array(c->out, 0); /* hints */
-    resp_array(c->out, 0); /* key specifications */
+    resp_set(c->out, c->proto, 0); /* hints */
+    resp_set(c->out, c->proto, 0); /* key specifications */
 }
 
 static void write_info(struct conn *c, const struct command *row)
@@ -105,10 +105,13 @@ static void write_info(struct conn *c, const struct command *row)
     size_t n = count_subs(row);
 
     write_row(c, row);
-    resp_array(c->out, n);
+    if (n == 0)
+        resp_set(c->out, c->proto, 0);
+    else
+        resp_array(c->out, n);
     for (size_t i = 1; i <= n; i++) {
         write_row(c, row + i);
-        resp_array(c->out, 0);
+        resp_set(c->out, c->proto, 0);
     }
 }
 
@@ -143,7 +146,7 @@ void docs_info(struct conn *c, const struct words *w)
         if (row)
             write_info(c, row);
         else
-            resp_null_array(c->out, c->proto);
+            conn_null(c);
     }
 }
 
