@@ -283,9 +283,6 @@ static void run_host(struct daemon *d)
 
     timer_init(&d->extend, main_loop, on_extend, d);
     timer_init(&d->watchdog, main_loop, on_hang, d);
-    host_on_signal(d->host, SIGTERM, on_end, d);
-    host_on_signal(d->host, SIGINT, on_end, d);
-    host_on_signal(d->host, SIGHUP, on_reload, d);
     d->start_task.run = run_start;
     loop_post(main_loop, &d->start_task);
     host_run(d->host);
@@ -307,6 +304,9 @@ static int run(struct config *conf)
         log_warn("log: target: the journal cannot be reached; the log goes to stderr");
     d.host = host_new_real(workers);
     logger_set_clock(&d.logger, host_main(d.host));
+    host_on_signal(d.host, SIGTERM, on_end, &d); /* they come in once the loop runs, and the node is there */
+    host_on_signal(d.host, SIGINT, on_end, &d);
+    host_on_signal(d.host, SIGHUP, on_reload, &d);
     log_configuration(conf, workers, auto_bytes, what);
     if (node_new(d.host, conf, auto_bytes, &node_events, &d, &why, &d.node) == ERR_OK) {
         reload_log_diag(&why, LOG_WARN);
