@@ -47,6 +47,8 @@ unsigned manager_min_acks(const struct manager *m);
 
 /* Is everything that the cluster holds held here? If not, why: a short text. Main loop or worker. */
 bool manager_is_complete(struct manager *m, const char **why);
+/* What this node announces as its age in ms: 0 while incomplete, then older than any Tomcat. Any thread. */
+int64_t manager_alive_ms(struct manager *m);
 /* Ends one session here and everywhere (clusterctl expire). ERR_NOT_FOUND. */
 fallible manager_expire(struct manager *m, struct loop *loop, struct context *c, struct span id,
                         struct delivery *d);

@@ -173,7 +173,7 @@ static void write_self(struct conn *c, struct channel *channel)
     resp_map(c->out, c->proto, MEMBER_FIELDS);
     field_text(c, "name", channel_local_name(channel));
     write_host(c, &at);
-    field_int(c, "alive", self->alive_ms);
+    field_int(c, "alive", manager_alive_ms(c->front->manager));
     field_text(c, "state", "self");
     field_bool(c, "suspect", false);
     field_bool(c, "lagging", false);
