@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #define HEARTBEAT_MS  5000 /* GroupChannel.heartbeatSleeptime */
+#define LEAVE_MS      50 /* connections close this long after BABY-ALEX: nobody shall think that we have died */
 #define STOP_POLL_MS  10
 #define ADDRESSES_MAX 64
 #define HEAD_RESERVE  512 /* enough for the head of nearly every frame */
@@ -248,16 +249,6 @@ static enum err make_local(struct channel *c, const struct addr *at, struct diag
     return ERR_OK;
 }
 
-static void on_heartbeat(struct timer *t, void *arg)
-{
-    struct channel *c = arg;
-
-    timer_start(t, HEARTBEAT_MS);
-    stage_heartbeat_all(c);
-    transmitter_heartbeat(c->transmitter);
-    c->ev->on_heartbeat(c->arg);
-}
-
 enum err channel_start(struct channel *c, void (*on_started)(void *arg), void *arg, struct diag *d)
 {
     struct addr at;
@@ -293,19 +284,38 @@ static void stop_receiver(void *arg)
         stop_done(c);
 }
 
+static void stop_sender(struct channel *c)
+{
+    if (c->transmitter)
+        transmitter_stop(c->transmitter, c->linger_ms, stop_receiver, c);
+    else
+        stop_receiver(c);
+}
+
+static void on_heartbeat(struct timer *t, void *arg)
+{
+    struct channel *c = arg;
+
+    if (c->stopping) {
+        stop_sender(c);
+        return;
+    }
+    timer_start(t, HEARTBEAT_MS);
+    stage_heartbeat_all(c);
+    transmitter_heartbeat(c->transmitter);
+    c->ev->on_heartbeat(c->arg);
+}
+
 void channel_stop(struct channel *c, unsigned linger_ms, void (*on_stopped)(void *arg), void *arg)
 {
     ASSERT(!c->stopping);
     c->stopping = true;
     c->on_stopped = on_stopped;
     c->stopped_arg = arg;
-    timer_stop(&c->heartbeat_timer);
+    c->linger_ms = linger_ms;
     timer_stop(&c->later_timer);
     mcast_stop(c->mcast);
-    if (c->transmitter)
-        transmitter_stop(c->transmitter, linger_ms, stop_receiver, c);
-    else
-        stop_receiver(c);
+    timer_start(&c->heartbeat_timer, LEAVE_MS);
 }
 
 /* Errands of ours may still lie in the main loop's queue; they must find the channel. */

@@ -59,7 +59,8 @@ struct channel {
     struct view_cache *caches; /* one each loop: workers, then main */
     size_t n_caches;
 
-    struct timer heartbeat_timer;
+    struct timer heartbeat_timer; /* once, while stopping: the sender's turn has come */
+    unsigned linger_ms;
     struct timer later_timer; /* on_started or on_stopped, never inside the call that leads to it */
     uint64_t started_ms;
     bool stopping;

@@ -1,112 +1,97 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clocks of members; see clock.h. What is filtered is our *monotonic* time minus their timestamp, so a step
- * of our own wall clock shows at once in the offset and needs no detection. A step of theirs forward makes a
- * smaller lag, which the minimum follows at once. A step back shows in timestamps that fall behind the latest
- * one, message after message; and in a Tomcat's heartbeats (tracker.c), which also catch it while no messages
- * come.
+ * Clocks of members; see clock.h. The offset is against our steady clock, so that a step of our own wall
+ * clock changes nothing. It is kept as it is while answers agree with it to 50 ms: a version must not become
+ * older than the one before because an estimate has got better by a few milliseconds.
  */
 #include "clock.h"
 
 #include "clusterd/util/log.h"
+#include "clusterd/wire/rpc.h"
 
-#define PERIOD_MS     30000
-#define BEHIND_MS     1000 /* more than messages overtake each other by */
-#define BEHIND_N      4
+#include <stdlib.h>
+
+#define RPC_ID        "clusterd-clock"
+#define ANSWER_MS     3000 /* an answer that takes longer says nothing, and another question is allowed */
+#define ROUND_TRIP_MS 500  /* of a usable answer */
+#define STICKY_MS     50
+#define FUTURE_MS \
+    200 /* by which a message may seem to come from the future: half a round trip, and rounding */
+#define BEHIND_MS     10000 /* by which a message may be behind the latest one of its member */
 #define TELL_MS       1000
-#define TELL_AGAIN_MS 500  /* right again: below this */
-#define SURE_MS       2000 /* a clock that seems slow may be a delay, for so long */
-#define ABSURD_MS     (10LL * 365 * 24 * 3600 * 1000)
+#define TELL_AGAIN_MS 500 /* right again: below this */
 
-static int64_t get(atomic_llong *v)
+static uint64_t token_of(struct span uuid)
 {
-    return atomic_load_explicit(v, memory_order_relaxed);
+    uint64_t token = 0;
+
+    for (size_t i = 0; i < 8; i++)
+        token = token << 8 | uuid.p[i];
+    return token;
 }
 
-static void put(atomic_llong *v, int64_t x)
+bool clock_ask(struct member *m, struct loop *l, struct buf *out)
 {
-    atomic_store_explicit(v, x, memory_order_relaxed);
+    uint64_t now_ms = loop_mono_ms(l);
+    struct ident uuid;
+
+    if (atomic_load(&m->seen.probe) && now_ms - atomic_load(&m->seen.probe_mono_ms) < ANSWER_MS)
+        return false;
+    do
+        loop_random(l, uuid.b, IDENT_LEN);
+    while (token_of(span_of(uuid.b, IDENT_LEN)) == 0);
+    atomic_store(&m->seen.probe_mono_ms, now_ms);
+    atomic_store(&m->seen.probe, token_of(span_of(uuid.b, IDENT_LEN)));
+    rpc_request_encode(span_of(uuid.b, IDENT_LEN), SPAN_LIT(RPC_ID), out);
+    return true;
 }
 
-static uint64_t distance(int64_t offset_ms)
+static void tell(struct member *m, int64_t offset_ms)
 {
-    return offset_ms < 0 ? -(uint64_t)offset_ms : (uint64_t)offset_ms;
-}
-
-static void begin(struct member_seen *s, int64_t lag_ms, int64_t theirs_ms, uint64_t mono_ms)
-{
-    put(&s->lag_min_ms, lag_ms);
-    put(&s->lag_before_ms, INT64_MAX);
-    put(&s->latest_ms, theirs_ms);
-    atomic_store(&s->period_ms, mono_ms);
-    atomic_store(&s->first_ms, mono_ms);
-    atomic_store(&s->n_behind, 0);
-}
-
-/* True when its clock was set back. */
-static bool fell_behind(struct member_seen *s, int64_t theirs_ms)
-{
-    int64_t latest_ms = get(&s->latest_ms);
-
-    if (theirs_ms < latest_ms && latest_ms - theirs_ms > BEHIND_MS)
-        return atomic_fetch_add(&s->n_behind, 1) + 1 >= BEHIND_N;
-    atomic_store_explicit(&s->n_behind, 0, memory_order_relaxed);
-    if (theirs_ms > latest_ms)
-        put(&s->latest_ms, theirs_ms);
-    return false;
-}
-
-static void filter(struct member_seen *s, int64_t lag_ms, uint64_t mono_ms)
-{
-    uint64_t period_ms = atomic_load(&s->period_ms);
-
-    if (mono_ms > period_ms && mono_ms - period_ms >= PERIOD_MS &&
-        atomic_compare_exchange_strong(&s->period_ms, &period_ms, mono_ms)) {
-        bool stale = mono_ms - period_ms >= 2 * (uint64_t)PERIOD_MS;
-        put(&s->lag_before_ms, stale ? INT64_MAX : get(&s->lag_min_ms));
-        put(&s->lag_min_ms, lag_ms);
-    } else if (lag_ms < get(&s->lag_min_ms)) {
-        put(&s->lag_min_ms, lag_ms);
-    }
-}
-
-void clock_sample(struct member *m, int64_t theirs_ms, uint64_t mono_ms, int64_t wall_ms)
-{
-    struct member_seen *s = &m->seen;
-    int64_t lag_ms = (int64_t)(mono_ms - (uint64_t)theirs_ms); /* theirs may be any number: wrap */
-    bool known = atomic_load(&m->clock_known);
-
-    if (distance((int64_t)((uint64_t)theirs_ms - (uint64_t)wall_ms)) > (uint64_t)ABSURD_MS)
-        return; /* no clock is that wrong: one such message must not spoil the estimate */
-    if (!known || fell_behind(s, theirs_ms))
-        begin(s, lag_ms, theirs_ms, mono_ms);
-    else
-        filter(s, lag_ms, mono_ms);
-    int64_t min_ms = get(&s->lag_min_ms), before_ms = get(&s->lag_before_ms);
-    uint64_t lag_best_ms = (uint64_t)(min_ms < before_ms ? min_ms : before_ms);
-    put(&m->clock_offset_ms, (int64_t)(mono_ms - lag_best_ms - (uint64_t)wall_ms));
-    if (!known)
-        atomic_store(&m->clock_known, true);
-}
-
-void clock_check(struct member *m, uint64_t mono_ms)
-{
-    int64_t offset_ms = get(&m->clock_offset_ms);
     bool told = atomic_load(&m->seen.clock_told);
 
-    if (!atomic_load(&m->clock_known))
-        return;
-    if (told && distance(offset_ms) < TELL_AGAIN_MS) {
+    if (told && llabs(offset_ms) < TELL_AGAIN_MS) {
         atomic_store(&m->seen.clock_told, false);
         log_info("the clock of member %s agrees with ours again", m->name);
-        return;
+    } else if (!told && llabs(offset_ms) > TELL_MS) {
+        atomic_store(&m->seen.clock_told, true);
+        log_warn("the clock of member %s is %lld.%03lld s %s ours: which of two changes is the later one is "
+                 "decided by "
+                 "time; look at NTP on both hosts",
+                 m->name, llabs(offset_ms) / 1000, llabs(offset_ms) % 1000,
+                 offset_ms > 0 ? "ahead of" : "behind");
     }
-    bool sure = offset_ms > 0 || mono_ms - atomic_load(&m->seen.first_ms) > SURE_MS;
-    if (told || !sure || distance(offset_ms) <= TELL_MS || atomic_exchange(&m->seen.clock_told, true))
-        return;
-    log_warn(
-        "the clock of member %s is %llu.%03u s %s ours: which of two changes is the later one is decided by "
-        "time; look at NTP on both hosts",
-        m->name, (unsigned long long)(distance(offset_ms) / 1000), (unsigned)(distance(offset_ms) % 1000),
-        offset_ms > 0 ? "ahead of" : "behind");
+}
+
+bool clock_answer(struct member *m, struct loop *l, struct span rpc_id, struct span uuid, int64_t theirs_ms)
+{
+    unsigned long long token = uuid.n == IDENT_LEN ? token_of(uuid) : 0;
+    uint64_t asked_ms = atomic_load(&m->seen.probe_mono_ms), round_trip_ms = loop_mono_ms(l) - asked_ms;
+
+    if (!span_eq(rpc_id, SPAN_LIT(RPC_ID)) || token == 0 ||
+        !atomic_compare_exchange_strong(&m->seen.probe, &token, 0))
+        return false;
+    if (round_trip_ms > ROUND_TRIP_MS || theirs_ms < 0 || theirs_ms > INT64_MAX / 2)
+        return true;
+    int64_t offset_ms = theirs_ms + (int64_t)(round_trip_ms / 2) - loop_steady_ms(l);
+    if (!atomic_load(&m->clock_known) || llabs(offset_ms - atomic_load(&m->clock_offset_ms)) >= STICKY_MS) {
+        atomic_store(&m->clock_offset_ms, offset_ms);
+        atomic_store(&m->seen.latest_ms, theirs_ms);
+        atomic_store(&m->clock_known, true);
+    }
+    atomic_store(&m->clock_doubt, false);
+    tell(m, offset_ms);
+    return true;
+}
+
+bool clock_is_odd(struct member *m, struct loop *l, int64_t theirs_ms)
+{
+    int64_t latest_ms = atomic_load(&m->seen.latest_ms);
+
+    if (!atomic_load(&m->clock_known) || atomic_load(&m->clock_doubt))
+        return true;
+    if (theirs_ms > latest_ms)
+        atomic_store(&m->seen.latest_ms, theirs_ms);
+    return latest_ms - theirs_ms > BEHIND_MS ||
+           theirs_ms - atomic_load(&m->clock_offset_ms) > loop_steady_ms(l) + FUTURE_MS;
 }

@@ -12,10 +12,13 @@
 #include "clusterd/util/mem.h"
 #include "clusterd/wire/java.h"
 #include "clusterd/wire/options.h"
+#include "clusterd/wire/rpc.h"
 
 #include <stdio.h>
 
-#define OFFSET_MIN_MS  50    /* smaller ones count as none: delays cannot be told from them */
+#define OFFSET_MIN_MS 50 /* smaller ones count as none: delays cannot be told from them */
+#define PAST_MAX_MS \
+    600000 /* of a member whose clock is not known: older messages have not waited, its clock is wrong */
 #define FUTURE_MAX_MS  10000 /* no change is from later than this */
 #define PAYLOAD_MAX    32
 #define TARGETS_INLINE 32
@@ -150,12 +153,18 @@ static void compare_options(struct cluster *c, const struct received *m, const s
     buf_fini(&ours_text);
 }
 
-static void take_time(const struct received *m)
+static void ask_time(struct cluster *c, struct loop *loop, struct member *to)
 {
-    uint64_t mono_ms = loop_mono_ms(m->loop);
+    struct message m = {.options = 0};
+    struct buf body = {0};
 
-    clock_sample(m->source, m->timestamp, mono_ms, loop_wall_ms(m->loop));
-    clock_check(m->source, mono_ms);
+    if (clock_ask(to, loop, &body)) {
+        m.payload = blob_new(buf_span(&body));
+        channel_stamp(c->channel, loop, &m);
+        channel_send(c->channel, &m, &(struct targets){1, &to});
+        blob_unref(m.payload);
+    }
+    buf_fini(&body);
 }
 
 static enum err on_session(struct cluster *c, const struct received *m)
@@ -192,12 +201,18 @@ static enum err on_bytes(struct cluster *c, const struct received *m)
         return ERR_OK;
     }
     uint8_t kind = m->payload.p[magic.n];
-    if (kind != CLUSTER_OWN_CLOCK)
-        return c->ev->on_own(c->arg, m, kind,
-                             span_of(m->payload.p + magic.n + 1, m->payload.n - magic.n - 1));
-    if (m->source)
-        take_time(m);
-    return ERR_OK;
+    return c->ev->on_own(c->arg, m, kind, span_of(m->payload.p + magic.n + 1, m->payload.n - magic.n - 1));
+}
+
+static bool is_clock_answer(const struct received *m)
+{
+    struct rpc_msg reply;
+
+    if (!m->source || rpc_msg_decode(m->payload, &reply, NULL) != ERR_OK)
+        return false;
+    bool is = reply.is_no_channel && clock_answer(m->source, m->loop, reply.rpc_id, reply.uuid, m->timestamp);
+    rpc_msg_fini(&reply);
+    return is;
 }
 
 static enum err on_object(struct cluster *c, const struct received *m)
@@ -215,7 +230,7 @@ static enum err on_object(struct cluster *c, const struct received *m)
         return on_session(c, m);
     } else if (span_eq(class, SPAN_LIT(JAVA_CLASS_RPC_MESSAGE)) ||
                span_eq(class, SPAN_LIT(JAVA_CLASS_NO_RPC_REPLY))) {
-        if (rpc_on_message(c->channel, m, &field) != ERR_OK)
+        if (!is_clock_answer(m) && rpc_on_message(c->channel, m, &field) != ERR_OK)
             undecodable(c, m, "RpcMessage", field);
     } else {
         foreign(c, m, log_printable(text, sizeof text, class));
@@ -223,16 +238,15 @@ static enum err on_object(struct cluster *c, const struct received *m)
     return ERR_OK;
 }
 
-/* The timestamps of Tomcats are the time of sending; those in the own form are versions, so that clusterd
- * members tell their time by a message for it. */
+/* The timestamps of Tomcats are the time of sending; those in the own form are versions and no clock. */
 static enum err on_message(void *arg, const struct received *m)
 {
     struct cluster *c = arg;
 
     if (m->options & SEND_BYTE_MESSAGE)
         return on_bytes(c, m);
-    if (m->source && !m->source->clusterd_version)
-        take_time(m);
+    if (m->source && !m->source->clusterd_version && clock_is_odd(m->source, m->loop, m->timestamp))
+        ask_time(c, m->loop, m->source);
     return on_object(c, m);
 }
 
@@ -247,32 +261,12 @@ static void log_member(const char *event, const char *words, const struct member
     buf_fini(&text);
 }
 
-static void send_time(struct cluster *c, struct member *const *members, size_t n)
-{
-    struct loop *main = host_main(c->host);
-    struct member **clusterd = mem_array(n ? n : 1, sizeof(struct member *));
-    struct message m = {.options = SEND_BYTE_MESSAGE | SEND_USE_ACK};
-    struct buf body = {0};
-    size_t k = 0;
-
-    for (size_t i = 0; i < n; i++)
-        if (members[i]->clusterd_version)
-            clusterd[k++] = members[i];
-    cluster_own_begin(&body, CLUSTER_OWN_CLOCK);
-    m.payload = blob_new(buf_span(&body));
-    channel_stamp(c->channel, main, &m);
-    channel_send(c->channel, &m, &(struct targets){k, clusterd});
-    blob_unref(m.payload);
-    buf_fini(&body);
-    mem_free(clusterd);
-}
-
 static void on_added(void *arg, struct member *m)
 {
     struct cluster *c = arg;
 
     log_member("memberAdded", "Replication member added:", m, false);
-    send_time(c, &m, 1);
+    ask_time(c, host_main(c->host), m);
     c->ev->on_added(c->arg, m);
 }
 
@@ -296,7 +290,8 @@ static void on_heartbeat(void *arg)
     struct cluster *c = arg;
     struct view *v = channel_view(c->channel);
 
-    send_time(c, v->members, v->n);
+    for (size_t i = 0; i < v->n; i++)
+        ask_time(c, host_main(c->host), v->members[i]);
     view_unref(v);
     c->ev->on_heartbeat(c->arg);
 }
@@ -387,17 +382,21 @@ void cluster_send_to(struct cluster *c, struct loop *loop, const struct cluster_
         mem_free(members);
 }
 
-int64_t cluster_correct_time(const struct member *m, int64_t theirs_ms, int64_t now_wall_ms)
+int64_t cluster_clock_offset(const struct member *m)
 {
-    int64_t latest_ms = now_wall_ms + FUTURE_MAX_MS;
-    int64_t ms = theirs_ms;
+    int64_t offset_ms = m && atomic_load(&m->clock_known) ? atomic_load(&m->clock_offset_ms) : 0;
 
-    if (m && atomic_load(&m->clock_known)) {
-        int64_t offset_ms = atomic_load(&m->clock_offset_ms);
-        if (offset_ms >= OFFSET_MIN_MS || offset_ms <= -OFFSET_MIN_MS)
-            ms = (int64_t)((uint64_t)theirs_ms - (uint64_t)offset_ms);
-    }
-    return ms < latest_ms ? ms : latest_ms;
+    return offset_ms >= OFFSET_MIN_MS || offset_ms <= -OFFSET_MIN_MS ? offset_ms : 0;
+}
+
+int64_t cluster_correct_time(const struct member *m, int64_t theirs_ms, int64_t now_ms)
+{
+    int64_t ms = (int64_t)((uint64_t)theirs_ms - (uint64_t)cluster_clock_offset(m));
+    bool known = m && atomic_load(&m->clock_known);
+
+    if (ms > now_ms + FUTURE_MAX_MS)
+        return known ? now_ms + FUTURE_MAX_MS : now_ms;
+    return !known && ms < now_ms - PAST_MAX_MS ? now_ms : ms;
 }
 
 /* Life. */

@@ -80,6 +80,19 @@ int64_t loop_wall_ms(const struct loop *l)
     return l->ops->wall_ms(l);
 }
 
+int64_t loop_steady_ms(const struct loop *l)
+{
+    int64_t mono_ms = (int64_t)loop_mono_ms(l);
+    long long base_ms = atomic_load_explicit(&l->host->steady_base_ms, memory_order_relaxed);
+
+    if (base_ms == 0) {
+        long long now_base_ms = l->ops->wall_ms(l) - mono_ms;
+        if (atomic_compare_exchange_strong(&l->host->steady_base_ms, &base_ms, now_base_ms))
+            base_ms = now_base_ms;
+    }
+    return mono_ms + base_ms;
+}
+
 uint64_t loop_mono_us_exact(struct loop *l)
 {
     return l->ops->mono_us_now(l);

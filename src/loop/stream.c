@@ -246,8 +246,6 @@ static void after_send(struct stream *s, enum io io)
     if (s->state == STREAM_CLOSING) {
         if (left == 0)
             end(s, s->why, false);
-        else if (s->linger_ms == 0)
-            end(s, s->why, true);
         else if (!s->timer.active)
             timer_start(&s->timer, s->linger_ms);
     } else if (s->above_mark && left <= s->low_mark) {

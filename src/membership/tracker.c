@@ -85,7 +85,7 @@ enum tracker_news tracker_heard(struct tracker *t, const struct member_rec *rec,
     if (news != TRACKER_KNOWN) {
         e->start_ms = start_ms;
         /* A Tomcat's alive is the difference of two readings of its wall clock: that clock was set. */
-        atomic_store(&e->member->clock_known, false);
+        atomic_store(&e->member->clock_doubt, true);
     }
     e->silent = false;
     e->heard_ms = now_ms;

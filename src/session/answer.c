@@ -82,24 +82,18 @@ static struct loop *main_loop(const struct answer *a)
     return host_main(a->manager->host);
 }
 
-/* Put times on the receiver's clock where it differs. */
-static int64_t offset_to(const struct member *m, int64_t now)
-{
-    return now - cluster_correct_time(m, now, now + 86400000);
-}
-
 static void send_message(struct answer *a, enum session_event event, const char *id, struct span body,
                          bool has_body, uint64_t flow, struct delivery *d)
 {
     struct buf unique = {0};
     struct span context = span_str(a->context->name);
-    int64_t now = loop_wall_ms(main_loop(a));
+    int64_t now = manager_time(a->manager, main_loop(a));
     bool no_context = event == SESSION_NO_CONTEXT_MANAGER;
     int64_t time = event == SESSION_DELTA ? now : a->snapshot_ms;
 
     session_unique_id(event, span_str(id), context, now, &unique);
     struct session_msg msg = {.event = (int32_t)event,
-                              .timestamp_ms = no_context ? 0 : time + offset_to(a->to, now),
+                              .timestamp_ms = no_context ? 0 : time + manager_offset_to(a->manager, a->to),
                               .timestamp_set = !no_context,
                               .has_context = true,
                               .has_body = has_body,
@@ -115,9 +109,9 @@ static void send_state(void *arg, struct change *c)
 {
     struct answer *a = arg;
     struct buf body = {0};
-    int64_t now = loop_wall_ms(main_loop(a));
+    int64_t now = manager_time(a->manager, main_loop(a));
 
-    if (tomcat_state_from_change(c, now, offset_to(a->to, now), &body) == ERR_OK) {
+    if (tomcat_state_from_change(c, now, manager_offset_to(a->manager, a->to), &body) == ERR_OK) {
         send_message(a, SESSION_ALL_DATA, SESSION_ID_ALL_DATA, buf_span(&body), true, c->flow, &a->delivery);
         a->sent++;
     } else {
@@ -238,7 +232,7 @@ static void on_batch(struct delivery *d, bool cancelled)
 static void begin_state(struct answer *a)
 {
     a->phase = PHASE_STATE;
-    a->snapshot_ms = loop_wall_ms(main_loop(a));
+    a->snapshot_ms = manager_time(a->manager, main_loop(a));
     if (a->context && atomic_load(&a->context->sessions) == 0) {
         struct buf body = {0};
         tomcat_state_empty(&body);

@@ -73,7 +73,8 @@ static struct version latest(const struct session *s)
 
 static struct version next_version(const struct edit *e)
 {
-    struct version v = {e->now.wall_ms, e->manager->self, atomic_fetch_add(&e->manager->seq, 1)};
+    struct version v = {manager_time(e->manager, e->loop), e->manager->self,
+                        atomic_fetch_add(&e->manager->seq, 1)};
 
     if (e->session) {
         struct version seen = latest(e->session);
@@ -103,7 +104,7 @@ void edit_reset(struct edit *e)
     c->life_kind = CHANGE_LIFE_OPEN;
     c->life = c->floor = e->version;
     c->life_front = true;
-    c->created_wall_ms = e->now.wall_ms;
+    c->created_wall_ms = e->version.time_ms;
 }
 
 void edit_set(struct edit *e, enum entry_kind kind, struct span name, struct blob *value_taken)
@@ -228,7 +229,7 @@ void edit_cancel(struct edit *e)
 static void move(struct manager *m, struct loop *loop, struct session *so, struct span to,
                  struct table_now now, struct delivery *d)
 {
-    struct edit e = {.manager = m, .now = now, .session = so};
+    struct edit e = {.manager = m, .loop = loop, .now = now, .session = so};
     struct change *c = change_new(so->context, session_id(so), next_version(&e));
     struct buf next = {0};
 

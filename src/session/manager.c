@@ -32,6 +32,28 @@ struct context *manager_to_context(void *arg, struct span name)
     return table_context_find_or_add(arg, name);
 }
 
+/* --- time --- */
+
+int64_t manager_time(const struct manager *m, const struct loop *loop)
+{
+    return loop_steady_ms(loop) + atomic_load_explicit(&m->ahead_ms, memory_order_relaxed);
+}
+
+void manager_hear_time(struct manager *m, const struct loop *loop, int64_t cluster_ms)
+{
+    long long ahead_ms = cluster_ms - loop_steady_ms(loop), have_ms = atomic_load(&m->ahead_ms);
+
+    if (cluster_ms < 0 || cluster_ms > INT64_MAX / 2)
+        return;
+    while (ahead_ms > have_ms && !atomic_compare_exchange_weak(&m->ahead_ms, &have_ms, ahead_ms))
+        continue;
+}
+
+int64_t manager_offset_to(const struct manager *m, const struct member *to)
+{
+    return cluster_clock_offset(to) - atomic_load_explicit(&m->ahead_ms, memory_order_relaxed);
+}
+
 /* --- jobs for the main loop --- */
 
 struct job {
@@ -70,7 +92,7 @@ static void send_one(struct manager *m, struct loop *loop, struct member *to, st
     struct blob *payload = blob_new(bytes);
     struct cluster_out out = {.payload = payload,
                               .options = options,
-                              .timestamp = loop_wall_ms(loop),
+                              .timestamp = manager_time(m, loop),
                               .seq = atomic_fetch_add(&m->seq, 1),
                               .flow = flow,
                               .delivery = d};
@@ -113,9 +135,10 @@ static const char *source_text(const struct received *r, char *buf, size_t cap)
     return buf;
 }
 
-static int64_t on_our_clock(const struct received *r, int64_t theirs_ms)
+/* A Tomcat's time on the clock of the cluster. */
+static int64_t on_cluster_clock(const struct manager *m, const struct received *r, int64_t theirs_ms)
 {
-    return cluster_correct_time(r->source, theirs_ms, loop_wall_ms(r->loop));
+    return cluster_correct_time(r->source, theirs_ms, loop_steady_ms(r->loop)) + atomic_load(&m->ahead_ms);
 }
 
 static void tell_undecodable(struct manager *m, const struct received *r, int32_t event, enum err e,
@@ -140,11 +163,11 @@ static void tell_full(struct manager *m, struct loop *loop)
 static void apply_session(struct manager *m, const struct received *r, const struct session_msg *msg,
                           struct context *c)
 {
-    struct version v = {on_our_clock(r, r->timestamp), version_head(&r->source_rec->id),
+    struct version v = {on_cluster_clock(m, r, r->timestamp), version_head(&r->source_rec->id),
                         version_head(&r->id)};
     struct change *change;
     const char *field = NULL;
-    enum err e = tomcat_to_change(msg, c, v, on_our_clock(r, msg->timestamp_ms), &change, &field);
+    enum err e = tomcat_to_change(msg, c, v, on_cluster_clock(m, r, msg->timestamp_ms), &change, &field);
 
     if (e != ERR_OK) {
         tell_undecodable(m, r, msg->event, e, field);
@@ -161,8 +184,8 @@ static void apply_block(struct manager *m, const struct received *r, const struc
     struct state_reader reader;
     struct state_session s;
     const char *field = NULL;
-    int64_t now = loop_wall_ms(r->loop), snapshot = on_our_clock(r, msg->timestamp_ms);
-    int64_t offset = cluster_correct_time(r->source, now, now + 86400000) - now;
+    int64_t now = manager_time(m, r->loop), snapshot = on_cluster_clock(m, r, msg->timestamp_ms);
+    int64_t offset = -manager_offset_to(m, r->source);
     enum err e = state_reader_init(&reader, msg->body, NULL, &field);
 
     if (e == ERR_OK) {
@@ -252,6 +275,7 @@ enum err manager_apply_all(struct manager *m, struct loop *loop, struct rd *in, 
         if (e == ERR_FULL)
             continue; /* a context too many: the rest goes on */
         TRY(e);
+        manager_hear_time(m, loop, c->version.time_ms);
         if (table_apply(m->table, c, table_now(loop)) == TABLE_FULL)
             tell_full(m, loop);
         change_unref(c);
@@ -286,7 +310,10 @@ static enum err on_own(void *arg, const struct received *r, uint8_t kind, struct
         struct buf status = {0};
         wr_bytes(&status, r->source_rec->id.b, IDENT_LEN);
         wr_u8(&status, rd_u8(&in, "complete"));
+        int64_t time = rd_i64(&in, "cluster time");
         e = rd_verdict(&in);
+        if (e == ERR_OK)
+            manager_hear_time(m, r->loop, time);
         if (e == ERR_OK)
             manager_post(m, r->source, buf_span(&status), transfer_on_own_status);
         buf_fini(&status);

@@ -13,7 +13,7 @@
 /* Kind byte of a message in clusterd's own form (docs/PROTOCOL.md). */
 enum own_kind {
     OWN_CHANGES = 'C', /* changes, one behind the other */
-    OWN_STATUS = 'H',  /* u8 complete */
+    OWN_STATUS = 'H',  /* u8 complete, i64 cluster time */
     OWN_GET = 'G',     /* u32 request: send me everything */
     OWN_STATE = 'S',   /* u32 request, changes */
     OWN_END = 'E',     /* u32 request, u8 complete, u64 number of changes sent */
@@ -29,7 +29,8 @@ struct manager {
     struct table *table;
     struct metrics *metrics;
     struct manager_options options;
-    uint32_t self; /* writer of our own versions */
+    uint32_t self;         /* writer of our own versions */
+    atomic_llong ahead_ms; /* cluster time minus our steady clock, >= 0 */
     atomic_uint seq;
     struct outbox *outbox;
     struct transfer *transfer;
@@ -40,6 +41,16 @@ struct manager {
     bool running; /* between start and stop; members ask before: they are answered with what there is */
     bool stopped;
 };
+
+/*
+ * Cluster time: the time of versions. All clusterd nodes go by the clock that is furthest ahead among them
+ * (they tell each other), so that what one node has put on it means the same on all, whatever their own
+ * clocks say; it never goes back. Tomcats' timestamps are put on it by their measured offset. Any thread.
+ */
+int64_t manager_time(const struct manager *m, const struct loop *loop);
+void manager_hear_time(struct manager *m, const struct loop *loop, int64_t cluster_ms);
+/* What has to be added to cluster time to have this member's own wall clock (NULL: ours). */
+int64_t manager_offset_to(const struct manager *m, const struct member *to);
 
 /* A job for the main loop (`from` may be NULL) made of a message that came on a worker: runs fn(m, member,
  * body) there, once. */

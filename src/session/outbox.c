@@ -79,7 +79,7 @@ static void send_tomcat(struct manager *m, struct loop *loop, const struct chang
 {
     struct tomcat_messages msgs = {0};
 
-    tomcat_from_change(c, &msgs);
+    tomcat_from_change(c, manager_offset_to(m, NULL), &msgs);
     for (size_t i = 0; i < msgs.n; i++)
         send_blob(m, loop, c, buf_span(&msgs.payloads[i]), to, d);
     tomcat_messages_fini(&msgs);

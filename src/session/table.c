@@ -21,7 +21,7 @@ struct parked {
 
 struct table_now table_now(const struct loop *l)
 {
-    return (struct table_now){loop_mono_ms(l), loop_wall_ms(l)};
+    return (struct table_now){loop_mono_ms(l), loop_steady_ms(l)};
 }
 
 struct table *table_new(const struct table_conf *conf, struct metrics *metrics)

@@ -183,9 +183,9 @@ static void encode(struct tomcat_messages *out, const struct change *c, enum ses
 {
     struct buf unique = {0};
 
-    session_unique_id(event, c->id, span_str(c->context->name), c->version.time_ms, &unique);
+    session_unique_id(event, c->id, span_str(c->context->name), out->time_ms, &unique);
     struct session_msg msg = {.event = (int32_t)event,
-                              .timestamp_ms = c->version.time_ms,
+                              .timestamp_ms = out->time_ms,
                               .timestamp_set = true,
                               .has_context = true,
                               .has_body = has_body,
@@ -225,8 +225,9 @@ static void encode_delta(struct tomcat_messages *out, const struct change *c)
     buf_fini(&body);
 }
 
-void tomcat_from_change(const struct change *c, struct tomcat_messages *out)
+void tomcat_from_change(const struct change *c, int64_t offset_ms, struct tomcat_messages *out)
 {
+    out->time_ms = c->version.time_ms + offset_ms;
     if (c->new_id.n) {
         struct buf body = {0};
         if (session_id_body_encode(c->new_id, &body) == ERR_OK)

@@ -12,10 +12,12 @@
 /* What one change is to a Tomcat: encoded SessionMessageImpl objects, to be sent in this order. */
 #define TOMCAT_MESSAGES_MAX 3
 struct tomcat_messages {
+    int64_t time_ms; /* of the messages, on the receivers' clock */
     size_t n;
     struct buf payloads[TOMCAT_MESSAGES_MAX];
 };
-void tomcat_from_change(const struct change *c, struct tomcat_messages *out);
+/* offset_ms puts cluster time on a Tomcat's clock. */
+void tomcat_from_change(const struct change *c, int64_t offset_ms, struct tomcat_messages *out);
 void tomcat_messages_fini(struct tomcat_messages *m);
 
 /*

@@ -123,6 +123,7 @@ static void send_status(struct transfer *t, struct member *to)
 
     cluster_own_begin(&b, OWN_STATUS);
     wr_u8(&b, transfer_why_incomplete(t->manager) == NULL);
+    wr_u64(&b, (uint64_t)manager_time(t->manager, main_loop(t)));
     manager_send_own(t->manager, main_loop(t), to, &b, 0, SEND_USE_ACK, NULL);
     buf_fini(&b);
 }
@@ -357,10 +358,10 @@ static void send_get_all(struct transfer *t, struct ask *a)
     struct buf unique = {0};
     struct span context = a->context ? span_str(a->context->name) : (struct span){NULL, 0};
 
-    session_unique_id(SESSION_GET_ALL, SPAN_LIT(SESSION_ID_GET_ALL), context, loop_wall_ms(main_loop(t)),
+    session_unique_id(SESSION_GET_ALL, SPAN_LIT(SESSION_ID_GET_ALL), context, loop_steady_ms(main_loop(t)),
                       &unique);
     struct session_msg msg = {.event = SESSION_GET_ALL,
-                              .timestamp_ms = loop_wall_ms(main_loop(t)),
+                              .timestamp_ms = loop_steady_ms(main_loop(t)),
                               .timestamp_set = true,
                               .has_context = a->context != NULL,
                               .context = context,
@@ -606,6 +607,7 @@ void transfer_on_heartbeat(struct manager *m)
         t->retry_mono_ms = now_ms(t) + RETRY_MS;
     }
     note_completeness(t);
+    tell_nodes(t); /* the time of the cluster, above all */
     bool wants = atomic_load(&t->failed) || (atomic_load(&t->memory_full) && !table_is_full(m->table));
     if (wants && !atomic_load(&t->starting) && now_ms(t) >= t->retry_mono_ms)
         begin(t);

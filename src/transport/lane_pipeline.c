@@ -31,6 +31,8 @@ static void pump(struct lane *l)
     }
     while (l->sent != l->queue.tail && !window_is_full(l)) {
         struct out *o = sendqueue_at(&l->queue, l->sent++);
+        if (!o->frame)
+            continue; /* done when it was first written: no ACK was asked for */
         lane_write(l, o);
         if (o->options & SEND_USE_ACK) {
             l->in_flight++;

@@ -6,6 +6,7 @@
  * attributes, so what they must hold in the end is known exactly.
  */
 #include "clusterd/channel/channel.h"
+#include "clusterd/group/rpc.h"
 #include "clusterd/util/hash.h"
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
@@ -21,7 +22,7 @@
 
 #define OWN_MAX    12
 #define ATTRS      3
-#define REORDER_MS 1500
+#define REORDER_MS 800
 
 /* A session that this Tomcat made. */
 struct own {
@@ -154,8 +155,11 @@ static enum err on_message(void *arg, const struct received *m)
 
     if (m->options & SEND_BYTE_MESSAGE)
         return ERR_OK;
-    if (session_msg_decode(m->payload, &msg, &field) != ERR_OK)
+    if (session_msg_decode(m->payload, &msg, &field) != ERR_OK) {
+        if (rpc_on_message(t->channel, m, &field) != ERR_OK)
+            return ERR_OK; /* answered as a Tomcat answers what it does not serve */
         return ERR_OK;
+    }
     struct replica *r = find_replica(t, msg.session_id);
     switch (msg.event) {
     case SESSION_CREATED:
@@ -224,7 +228,10 @@ static void send_later(struct tomcat *t, enum session_event event, const char *i
     o->message.payload = blob_new(buf_span(&b));
     link_push_back(&t->outgoing, &o->link);
     timer_init(&o->timer, host_main(t->host), send_now, o);
-    timer_start(&o->timer, world_rnd(t->world, 3) ? world_rnd(t->world, 5) : world_rnd(t->world, REORDER_MS));
+    uint32_t delay = world_rnd(t->world, 3) ? world_rnd(t->world, 5) : world_rnd(t->world, REORDER_MS);
+    log_debug("tomcat %u: %s of %s at %lld, sent in %u ms", t->index, session_event_name(event), id,
+              (long long)now, delay);
+    timer_start(&o->timer, delay);
     buf_fini(&b);
     buf_fini(&unique);
 }
@@ -280,6 +287,7 @@ static void set_some(struct tomcat *t, struct own *o)
                                   .op = remove ? DELTA_REMOVE : DELTA_SET,
                                   .name = span_str(name),
                                   .value = remove ? NULL : number(o->value[i])};
+    log_debug("tomcat %u: %s is now %d", t->index, name, o->value[i]);
     send_delta(t, o->id, &action, 1);
 }
 
@@ -499,7 +507,8 @@ struct tomcat *tomcat_start(struct world *w, const char *ip, unsigned index, int
     option_defaults(receiver_options, &t->receiver);
     option_defaults(transmitter_options, &t->sender);
     set_text(&t->receiver.address, ip);
-    t->receiver.allow_from.v = mem_array(1, sizeof *t->receiver.allow_from.v); /* a Tomcat lets anybody connect */
+    t->receiver.allow_from.v =
+        mem_array(1, sizeof *t->receiver.allow_from.v); /* a Tomcat lets anybody connect */
     t->receiver.allow_from.v[0] = mem_strdup("0.0.0.0/0");
     t->receiver.allow_from.n = 1;
     t->started_ms = loop_mono_ms_now(host_main(t->host));

@@ -399,6 +399,20 @@ static bool is_healed(void *arg)
     return all_up(w);
 }
 
+static bool is_drained(void *arg)
+{
+    struct world *w = arg;
+    bool drained = true;
+
+    for (unsigned i = 0; i < w->conf.n_nodes; i++) {
+        struct view *v = channel_view(cluster_channel(node_cluster(w->nodes[i].node)));
+        for (size_t m = 0; m < v->n; m++)
+            drained &= atomic_load(&v->members[m]->queued_bytes) == 0;
+        view_unref(v);
+    }
+    return drained;
+}
+
 static void quiet(struct world *w)
 {
     for (unsigned i = 0; i < w->conf.n_tomcats; i++)
@@ -416,6 +430,8 @@ static void quiet(struct world *w)
     if (!sim_run_until(w->sim, is_healed, w, 180000))
         world_fail(w, "not every node is complete three minutes after the last fault");
     sim_run_ms(w->sim, QUIET_MS);
+    /* A heartbeat's question may just be on its way. */
+    (void)sim_run_until(w->sim, is_drained, w, 1000);
 }
 
 /* --- the end --- */

@@ -14,7 +14,6 @@
 #include "clusterd/wire/session.h"
 
 #define CLUSTER_OWN_MAGIC "CLD1"
-#define CLUSTER_OWN_CLOCK 0xFF /* the one kind of the cluster's own: says what time it is, each 5 s */
 
 struct cluster;
 
@@ -73,8 +72,11 @@ void cluster_send_to(struct cluster *c, struct loop *loop, const struct cluster_
 /* A buffer prepared with magic and kind, for the own form: append the body, then blob_new(buf_span()). */
 void cluster_own_begin(struct buf *b, uint8_t kind);
 
-/* The member's wall time `theirs` on our clock: corrected by the estimated offset when that is 50 ms or more,
- * and never later than now + 10 s. Any thread. */
-int64_t cluster_correct_time(const struct member *m, int64_t theirs_ms, int64_t now_wall_ms);
+/* The member's wall time `theirs` on our steady clock (loop_steady_ms): corrected by the offset when that is
+ * 50 ms or more, and never later than now + 10 s. A member whose clock is not known yet (or NULL) is taken at
+ * its word when that is not absurd (10 min back, 10 s ahead), else `now` is the time. Any thread. */
+int64_t cluster_correct_time(const struct member *m, int64_t theirs_ms, int64_t now_ms);
+/* How far its clock is ahead of our steady one, as far as that counts. */
+int64_t cluster_clock_offset(const struct member *m);
 
 #endif

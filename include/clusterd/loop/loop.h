@@ -36,7 +36,11 @@ const char *loop_name(const struct loop *l);
 
 /* Clocks. Milliseconds of the turn that runs: one clock read a turn, not one a call. Own thread only. */
 uint64_t loop_mono_ms(const struct loop *l);
-int64_t loop_wall_ms(const struct loop *l);  /* since 1970; may jump */
+int64_t loop_wall_ms(const struct loop *l); /* since 1970; may jump */
+/* The wall clock as it was when the host was first asked, and steadily on from there: it never jumps. The
+ * time of versions: a clock that is set must not make what is written now older than what was written before.
+ */
+int64_t loop_steady_ms(const struct loop *l);
 uint64_t loop_mono_us_exact(struct loop *l); /* reads the clock */
 /* Any thread, reads the clock. */
 uint64_t loop_mono_ms_now(const struct loop *l);

@@ -22,14 +22,11 @@
 /* What the cluster layer has seen in a member's messages (cluster/clock.c). Any thread writes it; an update
  * that is lost to another one costs nothing. */
 struct member_seen {
-    atomic_llong lag_min_ms;    /* smallest (our monotonic time - its timestamp) of this period */
-    atomic_llong lag_before_ms; /* the same of the period before */
-    atomic_ullong period_ms;    /* when this period began */
-    atomic_ullong first_ms;     /* first timestamp since its clock is known */
-    atomic_llong latest_ms;     /* its latest timestamp */
-    atomic_uint n_behind;       /* consecutive timestamps far before that */
-    atomic_bool clock_told;     /* the log has a warning about its clock */
-    atomic_uint options;        /* send options of its session messages, plus one; 0 = none seen */
+    atomic_ullong probe;         /* token of the question for its time that is open; 0 = none */
+    atomic_ullong probe_mono_ms; /* when it was asked */
+    atomic_llong latest_ms;      /* its latest timestamp */
+    atomic_bool clock_told;      /* the log has a warning about its clock */
+    atomic_uint options;         /* send options of its session messages, plus one; 0 = none seen */
 };
 
 struct member {
@@ -42,13 +39,13 @@ struct member {
     unsigned clusterd_version; /* 0 = a Tomcat */
     char name[ADDR_TEXT_MAX];  /* "10.0.0.1:4000" */
     /* Observed, written by the loop that observes, read anywhere. */
-    atomic_llong alive_ms;        /* as the member last announced it */
-    atomic_ullong heard_mono_ms;  /* last heartbeat */
-    atomic_bool suspect;          /* silent on multicast, but answers TCP */
-    atomic_bool lagging;          /* an acknowledgement timed out: nobody waits for it */
-    atomic_bool complete;         /* clusterd members: says that it holds every session */
-    atomic_llong clock_offset_ms; /* its wall clock minus ours, estimated; see clock_known */
-    atomic_bool clock_known;
+    atomic_llong alive_ms;                /* as the member last announced it */
+    atomic_ullong heard_mono_ms;          /* last heartbeat */
+    atomic_bool suspect;                  /* silent on multicast, but answers TCP */
+    atomic_bool lagging;                  /* an acknowledgement timed out: nobody waits for it */
+    atomic_bool complete;                 /* clusterd members: says that it holds every session */
+    atomic_llong clock_offset_ms;         /* its wall clock minus our steady one (loop.h); see clock_known */
+    atomic_bool clock_known, clock_doubt; /* doubt: it may have been set, or we may have stood still */
     atomic_ullong queued_bytes, queued_messages; /* waiting to be sent to it, or for its ACK */
     struct member_seen seen;
     /* The transmitter's lanes to this member: set at most once, freed with the member. */

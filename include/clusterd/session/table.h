@@ -46,7 +46,7 @@ struct context *table_route_key(struct table *t, unsigned database, struct span 
 /* Times of one call, all of the calling loop. */
 struct table_now {
     uint64_t mono_ms;
-    int64_t wall_ms;
+    int64_t wall_ms; /* loop_steady_ms(): wall time that does not jump */
 };
 struct table_now table_now(const struct loop *l);
 

@@ -451,34 +451,7 @@ START_TEST(test_other_send_options_are_told_once)
 }
 END_TEST
 
-START_TEST(test_a_tomcat_with_another_clock)
-{
-    struct buf b = {0};
-
-    begin(21);
-    start(1, "clusterName: x\n");
-    struct world_peer *p = world_peer_new(1);
-    world_peer_listen(p);
-    world_peer_beat(&p->beat, p);
-    sim_run_ms(world_sim, 2500);
-    session_vector("session-messages-10.1.60.json", "delta/create/CREATED", &b);
-    for (unsigned i = 0; i < 10; i++)
-        peer_says(p, 0x08, buf_span(&b), 5000);
-    ck_assert_uint_eq(logs_count("the clock of member 10.0.0.101:5000 is "), 1);
-    struct view *v = world_view(1);
-    int64_t now = loop_wall_ms_now(host_main(world_nodes[1]->host));
-    ck_assert_int_le(atomic_load(&v->members[0]->clock_offset_ms), 5000);
-    ck_assert_int_ge(atomic_load(&v->members[0]->clock_offset_ms), 4950);
-    ck_assert_int_ge(cluster_correct_time(v->members[0], now + 5000, now), now);
-    ck_assert_int_le(cluster_correct_time(v->members[0], now + 5000, now), now + 50);
-    view_unref(v);
-    buf_fini(&b);
-    peer_end(p);
-    end();
-}
-END_TEST
-
-/* Versions in the own form are no clock; members tell their time by a message for it. */
+/* Versions in the own form are no clock; members are asked for their time. */
 START_TEST(test_a_clusterd_with_another_clock)
 {
     struct world_delivery w[10];
@@ -521,5 +494,4 @@ END_TEST
 CLUSTERD_SUITE(cluster, &test_log_lines_have_tomcats_words, &test_messages_are_taken_apart,
                &test_broken_session_messages, &test_the_own_form, &test_the_own_form_and_tomcats,
                &test_options_towards_tomcats, &test_other_send_options_are_told_once,
-               &test_a_tomcat_with_another_clock, &test_a_clusterd_with_another_clock,
-               &test_options_of_the_cluster)
+               &test_a_clusterd_with_another_clock, &test_options_of_the_cluster)
