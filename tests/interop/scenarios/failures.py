@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parties that are killed or stop in the middle of things."""
+
+import os
+import signal
+import threading
+import time
+
+from lab import Browser, check, check_equal, eventually, median
+from scenarios import scenario
+from scenarios.events import GONE, seen
+from scenarios.together import all_hold
+
+
+def keep_busy(browser, until):
+    def work():
+        i = 0
+        while not until.is_set():
+            try:
+                browser('set', name='x', type='int', value=i)
+            except Exception:  # the Tomcat is killed under it: that is what it is for
+                return
+            i += 1
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def cut_connections(tomcat, node):
+    """All TCP connections between the two are closed by the kernel; False where it cannot."""
+    for port in (tomcat.receiver, node.port):
+        if os.system(f'ss -K "dport = :{port} or sport = :{port}" >/dev/null 2>&1') != 0:
+            return False
+    time.sleep(0.2)
+    return not os.popen(f'ss -Htn state established "sport = :{node.port} or sport = :{tomcat.receiver}"').read().strip()
+
+
+@scenario('killed', variants=('10', '9'), full=('10', '9'), seconds=180)
+def killed(lab, version, _):
+    """kill -9 of a Tomcat: how long until clusterd says so, with busy, idle and no TCP connections."""
+    node, tomcat = lab.node(1).start(), lab.tomcat(version, 1)
+    for kind in ('busy', 'idle', 'no connection'):
+        waited = []
+        for _ in range(5 if lab.full else 1):
+            tomcat.start()
+            browser = Browser(tomcat)
+            browser('set', name='x', type='int', value=0)
+            eventually('clusterd to have it', lambda b=browser: node.session(b.id), 5)
+            over = threading.Event()
+            if kind == 'busy':
+                keep_busy(browser, over)
+                time.sleep(0.3)
+            if kind == 'no connection' and not cut_connections(tomcat, node):
+                lab.figure('no connection', '(this kernel cannot close connections of others)')
+                tomcat.stop()
+                break
+            mark = node.log.mark()
+            begun = time.monotonic()
+            tomcat.kill()
+            seen(node.log, GONE, tomcat.member(), mark)
+            waited.append(round(1000 * (time.monotonic() - begun)))
+            over.set()
+        else:
+            lab.figure(f'{kind} ms', median(waited))
+            check(median(waited) < (300 if kind != 'no connection' else 5000), f'noticed late, {kind}', waited)
+    node.stop()
+
+
+def write_for(front, seconds, prefix):
+    """One writer's HSETs on keys of its own; gives the number and the slowest."""
+    end, n, slowest = time.monotonic() + seconds, 0, 0
+    while time.monotonic() < end:
+        begun = time.monotonic()
+        front('HSET', f'app:{prefix}{n % 50}', 'x', n)
+        slowest = max(slowest, time.monotonic() - begun)
+        n += 1
+    return n, slowest
+
+
+@scenario('stopped', variants=('mixed',), seconds=120)
+def stopped(lab, version_a, version_b):
+    """SIGSTOP of a Tomcat slows nobody; SIGSTOP of clusterd neither; both are told as they are and catch up."""
+    seconds = 5 if lab.full else 2
+    node, sync = lab.node(1), lab.node(2, send_options='sync,use_ack')
+    a, b = lab.tomcat(version_a, 1), lab.tomcat(version_b, 2)
+    for one in (node, sync, a, b):
+        one.begin()
+    for one in (node, sync, a, b):
+        one.ready()
+    eventually('all to see all', lambda: all(len(x.members()) == 3 for x in (node, sync, a, b)))
+    before, _ = write_for(node.front, seconds, 'R')
+    sync_before, _ = write_for(sync.front, seconds, 'S')
+    eventually('Tomcat to hold them', lambda: b.count() >= 50, 10)
+
+    os.kill(a.pid(), signal.SIGSTOP)
+    during, _ = write_for(node.front, seconds, 'R')
+    began = time.monotonic()
+    slow, slowest = [], 0
+    while time.monotonic() - began < 5 + seconds:
+        begun = time.monotonic()
+        sync.front('HSET', 'app:ONE', 'x', 'during')
+        slowest = max(slowest, time.monotonic() - begun)
+        if time.monotonic() - begun > 0.5:
+            slow.append(round(time.monotonic() - begun, 2))
+    sync_during, _ = write_for(sync.front, seconds, 'S')
+    lab.figure('async writes/s', f'{before / seconds:.0f}, with a stopped Tomcat {during / seconds:.0f}')
+    lab.figure('sync writes/s', f'{sync_before / seconds:.0f}, then {sync_during / seconds:.0f}')
+    lab.figure('slow sync writes s', slow)
+    check(during >= 0.9 * before * (1 if lab.full else 0.7), 'a stopped Tomcat slows the others', before, during)
+    check(len(slow) <= 1, 'more than one slow write', slow)
+    eventually('clusterd to say that it is suspect or lagging',
+               lambda: node.members()[a.member()]['state'] in ('suspect', 'lagging'), 10)
+    lab.figure('state', node.members()[a.member()]['state'])
+    check_equal(b.peek('ONE')['attributes'], {'x': 'String:during'}, 'the other Tomcat has what was written')
+    os.kill(a.pid(), signal.SIGCONT)
+    eventually('it to be up again', lambda: node.members()[a.member()]['state'] == 'up', 15)
+    sync.front('HSET', 'app:ONE', 'x', 'after')
+    eventually('what was written after', lambda: a.peek('ONE').get('attributes') == {'x': 'String:after'}, 10)
+
+    node.signal(signal.SIGSTOP)
+    browsers = [Browser(t) for t in (a, b) for _ in range(5)]
+    begun = time.monotonic()
+    for i, browser in enumerate(browsers):
+        browser('create')
+        time.sleep(0.05)
+        browser('set', name='x', type='string', value=f'while stopped {i}')
+    lab.figure('10 sessions at Tomcats while clusterd is stopped s', f'{time.monotonic() - begun:.2f}')
+    check(time.monotonic() - begun < 3, 'a stopped clusterd slows the Tomcats')
+    time.sleep(5)
+    node.signal(signal.SIGCONT)
+    expected = {x.id: f'while stopped {i}' for i, x in enumerate(browsers)}
+    eventually('clusterd to have what it missed', lambda: all_hold([node], expected), 15)
+    for one in (node, sync):
+        one.stop()
+
+
+@scenario('crash', variants=('mixed',), seconds=120)
+def crash(lab, version_a, version_b):
+    """clusterd is killed and started again and again under load: afterwards it holds what the Tomcats hold."""
+    node = lab.node(1).start()
+    a, b = lab.tomcat(version_a, 1, send_options=6).begin(), lab.tomcat(version_b, 2, send_options=6).begin()
+    for t in (a, b):
+        t.ready()
+    over, browsers = threading.Event(), []
+
+    def work(tomcat):
+        while not over.is_set():
+            browser = Browser(tomcat)
+            for i in range(3):
+                browser('set', name='x', type='string', value=f'{len(browsers)}.{i}')
+            browser.wrote = browser('get', name='x')['value'].split(':')[1]
+            browser.close()
+            browsers.append(browser)
+            time.sleep(0.01)
+
+    threads = [threading.Thread(target=work, args=(t,), daemon=True) for t in (a, b)]
+    for t in threads:
+        t.start()
+    for _ in range(10 if lab.full else 2):
+        time.sleep(1)
+        node.kill()
+        node.start()
+    time.sleep(1)
+    over.set()
+    for t in threads:
+        t.join(30)
+        check(not t.is_alive(), 'a browser hangs')
+    lab.figure('sessions', len(browsers))
+    expected = {x.id: x.wrote for x in browsers}
+    eventually('clusterd to hold all', lambda: all_hold([node], expected), 15)
+    check_equal(node.count(), len(expected), 'sessions in clusterd')
+    node.stop()
