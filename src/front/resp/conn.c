@@ -28,8 +28,8 @@ struct pending {
     struct delivery delivery;
     struct conn *conn; /* NULL: given up with its node, on a host that died */
     size_t from, to;   /* the reply in the turn's output, later in `held`; to = 0: its command still runs */
-    bool is_done;    /* nothing will touch the delivery any more */
-    bool is_short;   /* fewer acknowledgements than minAcks */
+    bool is_done;      /* nothing will touch the delivery any more */
+    bool is_short;     /* fewer acknowledgements than minAcks */
 };
 
 static struct pending *pending_of(struct link *l)
