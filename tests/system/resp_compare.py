@@ -441,19 +441,17 @@ def random_commands(rng, count):
         yield words
 
 
-def wait_for(address, process):
+def wait_for(address, process, password=None):
     end = time.time() + 20
     while time.time() < end:
         try:
             c = Client(address)
-            c.send(encode(['PING']))
-            got = c.reply()
-            if got.startswith(b'-NOAUTH'):
+            if password:
+                c.send(encode(['AUTH', password]))
+                c.reply()
+            c.send(encode(['GET', 'x']))
+            if c.reply() == b'$-1\r\n':
                 return
-            if got == b'+PONG\r\n':
-                c.send(encode(['GET', 'x']))
-                if not c.reply().startswith(b'-LOADING'):
-                    return
         except OSError:
             pass
         if process.poll() is not None:
@@ -507,7 +505,7 @@ def run(args, password):
         processes.append(subprocess.Popen(
             [args.redis_server, '--port', '0', '--unixsocket', redis, '--save', '', '--dir', folder] +
             (['--requirepass', password] if password else []), stdout=subprocess.DEVNULL))
-        wait_for(redis, processes[0])
+        wait_for(redis, processes[0], password)
         if args.record:
             record(args.record, redis)
             sys.exit(0)
@@ -515,7 +513,7 @@ def run(args, password):
         if not ours:
             ours = os.path.join(folder, 'front.sock')
             processes.append(start_clusterd(args.clusterd, folder, password))
-            wait_for(ours, processes[1])
+            wait_for(ours, processes[1], password)
         check = Check(redis, ours)
         check.password = password
         for name, commands in (PASSWORD_CASES if password else CASES).items():
