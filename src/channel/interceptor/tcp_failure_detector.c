@@ -40,7 +40,7 @@ struct watch {
     bool told;     /* "Will verify" was logged; the verdict must be, too */
     bool again;    /* there was more trouble during the probe */
     bool waiting;  /* a candidate that waits for its turn */
-    bool troubled; /* a connection broke at trouble_ms; cleared by an answered probe */
+    bool troubled; /* a connection broke at trouble_ms */
     uint64_t trouble_ms, suspect_ms;
     uint64_t lost_ms;    /* when it left the view, though it was heard */
     struct probe *probe; /* under way, or NULL */
@@ -186,7 +186,7 @@ static void gone(struct stage *st, struct watch *w, bool shutdown)
 static bool is_replaced(struct stage *st, const struct watch *w)
 {
     struct state *s = stage_state(st);
-    bool in_doubt = !w->heard || (w->troubled && w->trouble_ms > atomic_load(&w->member->heard_mono_ms));
+    bool in_doubt = !w->heard || (w->troubled && w->trouble_ms >= atomic_load(&w->member->heard_mono_ms));
 
     LINK_EACH(l, &s->watches)
     {
@@ -246,7 +246,7 @@ static void on_alive(struct stage *st, struct watch *w)
     }
     if (w->told)
         tell("Verification complete. Member still alive", w->member, false, "");
-    w->told = w->mute = w->troubled = false;
+    w->told = w->mute = false;
     if (w->heard)
         set_suspect(st, w, false);
 }

@@ -89,20 +89,28 @@ START_TEST(test_a_jump_of_alive_sorts_the_view_anew)
 }
 END_TEST
 
+/* Members are told before the queues are flushed, which may take a while. */
 START_TEST(test_stopping_says_so_first)
 {
     world_begin(5);
-    world_up(3);
-    world_stop(2);
+    world_up(4);
+    struct world_node *two = world_nodes[2];
+    sim_host_pause(world_sim, world_nodes[4]->host, true);
+    world_send(2, SPAN_LIT("last words"), 0x07, NULL);
+    channel_stop(two->channel, 1000, world_on_stopped, two);
     sim_run_ms(world_sim, 50);
+    ck_assert(!two->stopped);
     for (unsigned i = 1; i <= 3; i += 2) {
         ck_assert_uint_eq(world_nodes[i]->disappeared, 1);
         ck_assert_uint_eq(world_nodes[i]->shutdowns, 1);
+        ck_assert_uint_eq(world_nodes[i]->messages, 1);
         struct view *v = world_view(i);
-        ck_assert_uint_eq(v->n, 1);
+        ck_assert_uint_eq(v->n, 2);
         view_unref(v);
     }
     ck_assert_uint_eq(logs_count("Will verify"), 0);
+    sim_host_pause(world_sim, world_nodes[4]->host, false);
+    world_finish(2);
     world_end();
 }
 END_TEST

@@ -191,6 +191,26 @@ START_TEST(test_a_restart_on_the_same_address)
 }
 END_TEST
 
+/* Even when the new process answers the probe of the old one: it is told as soon as the new one is heard. */
+START_TEST(test_a_restart_within_a_moment)
+{
+    world_begin(37);
+    world_up(3);
+    struct member_rec old_rec = *channel_local(world_nodes[2]->channel);
+    world_kill(2);
+    world_start(2);
+    sim_run_ms(world_sim, 1500);
+    for (unsigned i = 1; i <= 3; i += 2) {
+        struct view *v = world_view(i);
+        ck_assert_uint_eq(v->n, 2);
+        ck_assert_ptr_null(view_find(v, &old_rec));
+        ck_assert_uint_eq(world_nodes[i]->disappeared, 1);
+        view_unref(v);
+    }
+    world_end();
+}
+END_TEST
+
 /* A bare peer: heartbeats and TCP apart. */
 
 START_TEST(test_silent_but_answering)
@@ -227,6 +247,33 @@ START_TEST(test_silent_but_answering)
     world_peer_free(p);
     sim_run_ms(world_sim, 1000);
     ck_assert_uint_eq(n->disappeared, 1); /* but its end is noticed all the same */
+    world_end();
+}
+END_TEST
+
+/* One probe at a time; what happens during one is looked into by another. */
+START_TEST(test_trouble_during_a_probe)
+{
+    struct sim_net slow = {.delay_min_us = 20000, .delay_max_us = 20000};
+
+    world_begin(56);
+    world_up(1);
+    struct world_node *n = world_nodes[1];
+    struct world_peer *p = world_peer_new(1);
+    world_peer_listen(p);
+    world_peer_beat(&p->beat, p);
+    sim_run_ms(world_sim, 1010);
+    timer_stop(&p->beat); /* heard for the last time at 1000 */
+    sim_set_net(world_sim, &slow);
+    sim_run_ms(world_sim, 2950);
+    uint64_t probes = metric_get(&n->metrics, probes_sent);
+    sim_reset_streams(world_sim, n->host, p->host);
+    while (logs_count("Will verify") == 0)
+        ck_assert(sim_step(world_sim));
+    sim_run_ms(world_sim, 300);
+    ck_assert_uint_ge(metric_get(&n->metrics, probes_sent) - probes, 2);
+    ck_assert_uint_eq(n->disappeared, 0);
+    world_peer_free(p);
     world_end();
 }
 END_TEST
@@ -401,6 +448,7 @@ CLUSTERD_SUITE(tcp_failure_detector, &test_a_killed_idle_process_is_noticed_at_o
                &test_a_killed_busy_process_is_noticed_at_once, &test_a_host_without_power,
                &test_a_stopped_process_is_a_suspect, &test_broken_connections_alone_change_nothing,
                &test_lost_heartbeats_are_no_death, &test_a_partition_and_its_end,
-               &test_a_restart_on_the_same_address, &test_silent_but_answering,
-               &test_heard_but_its_port_is_closed, &test_heard_but_its_tcp_times_out,
-               &test_what_a_probe_looks_like, &test_the_read_test, &test_made_up_members)
+               &test_a_restart_on_the_same_address, &test_a_restart_within_a_moment,
+               &test_trouble_during_a_probe, &test_silent_but_answering, &test_heard_but_its_port_is_closed,
+               &test_heard_but_its_tcp_times_out, &test_what_a_probe_looks_like, &test_the_read_test,
+               &test_made_up_members)

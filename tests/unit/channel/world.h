@@ -164,12 +164,11 @@ static inline void world_free_conf(struct world_node *n)
     option_free(transmitter_options, &n->sender);
 }
 
-/* In Tomcat's order, and to the end. */
-static inline void world_stop(unsigned i)
+/* The end of a node whose channel_stop() was called. */
+static inline void world_finish(unsigned i)
 {
     struct world_node *n = world_nodes[i];
 
-    channel_stop(n->channel, 1000, world_on_stopped, n);
     ck_assert(sim_run_until(world_sim, world_is_stopped, n, 60000));
     channel_free(n->channel);
     world_free_conf(n);
@@ -177,6 +176,13 @@ static inline void world_stop(unsigned i)
     sim_host_end(world_sim, n->host);
     mem_free(n);
     world_nodes[i] = NULL;
+}
+
+/* In Tomcat's order, and to the end. */
+static inline void world_stop(unsigned i)
+{
+    channel_stop(world_nodes[i]->channel, 1000, world_on_stopped, world_nodes[i]);
+    world_finish(i);
 }
 
 static inline void world_bury(unsigned i)

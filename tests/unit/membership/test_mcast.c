@@ -655,6 +655,7 @@ START_TEST(test_silence_is_told)
     node_start(&a, 1);
     sim_run_ms(sim, 100000);
     ck_assert_uint_eq(logs_count("no heartbeat heard"), 0);
+    ck_assert_uint_eq(logs_count("announces our own address"), 0); /* nor are we taken for somebody else */
     node_init(&b, 2);
     b.conf.local_loopback_disabled = true;
     node_open(&b, &events);
