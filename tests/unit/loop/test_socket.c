@@ -155,6 +155,47 @@ START_TEST(reset_of_a_half_closed_stream)
 }
 END_TEST
 
+/* A write that fails must not throw away what the peer said before it went. */
+START_TEST(last_words_are_read_when_writing_fails)
+{
+    struct raw r;
+
+    raw_init(&r, NULL);
+    stream_write(r.peer.s, SPAN_LIT("unread by the peer"));
+    stream_flush(r.peer.s);
+    ck_assert_int_eq(write(r.fd, "last words", 10), 10);
+    close(r.fd); /* a reset, as there is unread input */
+    r.fd = -1;
+    usleep(10000);
+    stream_write(r.peer.s, SPAN_LIT("too late"));
+    stream_flush(r.peer.s);
+    ck_assert_uint_eq(r.peer.n_in, 0);
+    ck_assert(world_run(&r.w, raw_closed, &r, 1000));
+    ck_assert(span_eq(buf_span(&r.peer.in), SPAN_LIT("last words")));
+    ck_assert_int_eq(r.peer.why, ERR_CLOSED);
+    raw_fini(&r);
+}
+END_TEST
+
+/* Closing with unread input must not turn into a reset that takes the reply away. */
+START_TEST(close_with_unread_input_is_orderly)
+{
+    struct raw r;
+    char in[16];
+
+    raw_init(&r, NULL);
+    stream_pause(r.peer.s);
+    ck_assert_int_eq(write(r.fd, "not wanted", 10), 10);
+    usleep(10000);
+    stream_write(r.peer.s, SPAN_LIT("-ERR go"));
+    stream_close(r.peer.s, 1000);
+    ck_assert(world_run(&r.w, raw_closed, &r, 1000));
+    ck_assert_int_eq(read(r.fd, in, sizeof in), 7);
+    ck_assert_int_eq(read(r.fd, in, sizeof in), 0);
+    raw_fini(&r);
+}
+END_TEST
+
 static uint64_t cpu_us(void)
 {
     struct rusage u;
@@ -498,7 +539,8 @@ START_TEST(idle_loops_sleep)
 }
 END_TEST
 
-CLUSTERD_SUITE(socket, &half_closed_client_gets_its_reply, &default_eof_sends_what_is_queued,
+CLUSTERD_SUITE(socket, &last_words_are_read_when_writing_fails, &close_with_unread_input_is_orderly,
+               &half_closed_client_gets_its_reply, &default_eof_sends_what_is_queued,
                &reset_of_an_idle_stream, &reset_of_a_half_closed_stream, &paused_streams_do_not_spin,
                &no_delay_is_set, &connect_timeout, &connect_from_a_local_address, &no_connection_to_itself,
                &unix_socket, &stale_unix_socket_is_replaced, &unix_socket_refused, &out_of_files,

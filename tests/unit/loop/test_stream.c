@@ -344,6 +344,60 @@ static void back_pressure(enum kind kind)
 }
 BOTH(back_pressure)
 
+#define MEGA (1024 * 1024)
+
+static void still_queued(struct peer *p)
+{
+    ck_assert_uint_gt(stream_queued(p->s), 0);
+    ck_assert_uint_le(stream_queued(p->s), 10 * MEGA);
+    *(bool *)p->arg = true;
+}
+
+/* on_drain comes at the low mark, not when all has gone. */
+static void low_mark(enum kind kind)
+{
+    struct pair p;
+    struct blob *blob = blob_alloc(16 * 1024);
+    bool early = false;
+
+    pair_init(&p, kind);
+    memset(blob->p, 0, blob->n);
+    p.server.discard = true;
+    p.client.on_drain = still_queued;
+    p.client.arg = &early;
+    stream_set_low_mark(p.client.s, 10 * MEGA);
+    for (unsigned i = 0; i < 40 * 64; i++)
+        stream_write_blob(p.client.s, blob);
+    blob_unref(blob);
+    ck_assert(world_run(&p.w, drained, &p, 20000));
+    ck_assert(early);
+    ck_assert_uint_eq(p.client.drains, 1);
+    pair_fini(&p);
+}
+BOTH(low_mark)
+
+static bool five_mega(void *arg)
+{
+    return ((struct pair *)arg)->server.n_in == 5 * MEGA;
+}
+
+/* More chunks than leave in one turn. */
+static void many_chunks(enum kind kind)
+{
+    struct pair p;
+    struct blob *blob = blob_alloc(16 * 1024);
+
+    memset(blob->p, 0, blob->n);
+    pair_init(&p, kind);
+    p.server.discard = true;
+    for (unsigned i = 0; i < 5 * 64; i++)
+        stream_write_blob(p.client.s, blob);
+    blob_unref(blob);
+    ck_assert(world_run(&p.w, five_mega, &p, 10000));
+    pair_fini(&p);
+}
+BOTH(many_chunks)
+
 static void pause_after_first(struct peer *p, struct span in)
 {
     (void)in;
@@ -383,8 +437,8 @@ static void resume_offers_the_rest(enum kind kind)
 }
 BOTH(resume_offers_the_rest)
 
-CLUSTERD_SUITE(stream, &echo_real, &echo_sim, &split_and_joined_real, &split_and_joined_sim, &want_real,
-               &want_sim, &rest_is_offered_at_eof_real, &rest_is_offered_at_eof_sim, &input_limit_real,
-               &input_limit_sim, &limit_under_want_real, &limit_under_want_sim, &bulk_real, &bulk_sim,
-               &back_pressure_real, &back_pressure_sim, &resume_offers_the_rest_real,
-               &resume_offers_the_rest_sim)
+CLUSTERD_SUITE(stream, &low_mark_real, &low_mark_sim, &many_chunks_real, &many_chunks_sim, &echo_real,
+               &echo_sim, &split_and_joined_real, &split_and_joined_sim, &want_real, &want_sim,
+               &rest_is_offered_at_eof_real, &rest_is_offered_at_eof_sim, &input_limit_real, &input_limit_sim,
+               &limit_under_want_real, &limit_under_want_sim, &bulk_real, &bulk_sim, &back_pressure_real,
+               &back_pressure_sim, &resume_offers_the_rest_real, &resume_offers_the_rest_sim)
