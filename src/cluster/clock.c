@@ -73,8 +73,13 @@ bool clock_answer(struct member *m, struct loop *l, struct span rpc_id, struct s
         return false;
     if (round_trip_ms > ROUND_TRIP_MS || theirs_ms < 0 || theirs_ms > INT64_MAX / 2)
         return true;
-    int64_t offset_ms = theirs_ms + (int64_t)(round_trip_ms / 2) - loop_steady_ms(l);
-    if (!atomic_load(&m->clock_known) || llabs(offset_ms - atomic_load(&m->clock_offset_ms)) >= STICKY_MS) {
+    /* A Tomcat that starts answers slowly: what lies within the error is no news, and at first it is none. */
+    int64_t error_ms = (int64_t)(round_trip_ms / 2), offset_ms = theirs_ms + error_ms - loop_steady_ms(l);
+    bool known = atomic_load(&m->clock_known);
+    int64_t held_ms = known ? atomic_load(&m->clock_offset_ms) : 0;
+    if (llabs(offset_ms - held_ms) < STICKY_MS + error_ms)
+        offset_ms = held_ms;
+    if (!known || offset_ms != held_ms) {
         atomic_store(&m->clock_offset_ms, offset_ms);
         atomic_store(&m->seen.latest_ms, theirs_ms);
         atomic_store(&m->clock_known, true);

@@ -97,6 +97,23 @@ START_TEST(test_slow_answers_and_jitter_change_nothing)
 }
 END_TEST
 
+/* A Tomcat that starts takes its time in one direction only: that is no difference of the clocks. */
+START_TEST(test_what_lies_within_the_error_is_nothing)
+{
+    begin();
+    ck_assert(ask(0, 0, 400));
+    ck_assert(atomic_load(&member->clock_known));
+    ck_assert_int_eq(offset(), 0);
+    ck_assert(ask(-300, 400, 0)); /* between -550 and -50 */
+    ck_assert_int_eq(offset(), 0);
+    ck_assert(ask(-300, 2, 2)); /* now it is sure */
+    ck_assert_int_eq(offset(), -300);
+    ck_assert(ask(-300, 0, 400));
+    ck_assert_int_eq(offset(), -300);
+    end();
+}
+END_TEST
+
 START_TEST(test_our_own_steps_change_nothing)
 {
     begin();
@@ -155,5 +172,6 @@ START_TEST(test_times_of_members_not_known_yet)
 END_TEST
 
 CLUSTERD_SUITE(clock, &test_the_middle_of_the_round_trip, &test_slow_answers_and_jitter_change_nothing,
-               &test_our_own_steps_change_nothing, &test_one_question_at_a_time,
-               &test_what_makes_it_ask_again, &test_times_of_members_not_known_yet)
+               &test_what_lies_within_the_error_is_nothing, &test_our_own_steps_change_nothing,
+               &test_one_question_at_a_time, &test_what_makes_it_ask_again,
+               &test_times_of_members_not_known_yet)
