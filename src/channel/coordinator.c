@@ -188,7 +188,6 @@ static enum err on_message(void *arg, struct loop *loop, const struct channel_da
         return ERR_CLOSED;
     if (member_same(&cd->source, &c->local)) /* our own group datagram, or somebody who lies */
         return ERR_OK;
-    metric_inc(c->metrics, messages_received);
     if (cd->unique_id.n)
         memcpy(m.id.b, cd->unique_id.p, cd->unique_id.n < IDENT_LEN ? cd->unique_id.n : IDENT_LEN);
     m.source = view_find(view_here(c, loop), &cd->source);
@@ -294,10 +293,12 @@ static void on_frames(void *arg, struct span packet)
             break;
         }
         struct rd in = rd_of(frame.body);
-        if (channel_data_decode(&in, &cd) == ERR_OK)
+        if (channel_data_decode(&in, &cd) == ERR_OK) {
+            metric_inc(c->metrics, messages_received);
             (void)on_message(c, c->main, &cd); /* nobody waits for a verdict */
-        else
+        } else {
             wrong = in.field;
+        }
         packet = span_of(packet.p + frame.total, packet.n - frame.total);
     }
     if (!wrong)
