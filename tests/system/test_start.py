@@ -92,10 +92,10 @@ class Signals(NodeTest):
     def test_while_it_starts(self):
         for wait_s in (0.0, 0.05, 0.5, 1.5):
             with self.subTest(wait_s):
-                node = self.node(f'n{wait_s}').start(ready=False)
+                node = self.node(f'n{int(wait_s * 100)}').start(ready=False)
                 wait_for('the log begins', node.log)
                 time.sleep(wait_s)
-                self.assertEqual(node.stop(), 0)
+                self.assertEqual(node.stop(), 0, node.log())
 
     def test_second_signal_ends_at_once(self):
         a = self.node('a').start()
