@@ -39,14 +39,27 @@ int64_t manager_time(const struct manager *m, const struct loop *loop)
     return loop_steady_ms(loop) + atomic_load_explicit(&m->ahead_ms, memory_order_relaxed);
 }
 
+bool manager_knows_time(const struct manager *m)
+{
+    return atomic_load(&m->ahead_ms) != MANAGER_TIME_UNKNOWN;
+}
+
 void manager_hear_time(struct manager *m, const struct loop *loop, int64_t cluster_ms)
 {
     long long ahead_ms = cluster_ms - loop_steady_ms(loop), have_ms = atomic_load(&m->ahead_ms);
 
-    if (cluster_ms < 0 || cluster_ms > INT64_MAX / 2)
+    if (cluster_ms <= 0 || cluster_ms > INT64_MAX / 2)
         return;
-    while (ahead_ms > have_ms && !atomic_compare_exchange_weak(&m->ahead_ms, &have_ms, ahead_ms))
+    while ((ahead_ms > have_ms || have_ms == MANAGER_TIME_UNKNOWN) &&
+           !atomic_compare_exchange_weak(&m->ahead_ms, &have_ms, ahead_ms))
         continue;
+}
+
+void manager_decide_time(struct manager *m)
+{
+    long long unknown = MANAGER_TIME_UNKNOWN;
+
+    atomic_compare_exchange_strong(&m->ahead_ms, &unknown, 0);
 }
 
 int64_t manager_offset_to(const struct manager *m, const struct member *to)
@@ -275,7 +288,8 @@ enum err manager_apply_all(struct manager *m, struct loop *loop, struct rd *in, 
         if (e == ERR_FULL)
             continue; /* a context too many: the rest goes on */
         TRY(e);
-        manager_hear_time(m, loop, c->version.time_ms);
+        if (manager_knows_time(m))
+            manager_hear_time(m, loop, c->version.time_ms);
         if (table_apply(m->table, c, table_now(loop)) == TABLE_FULL)
             tell_full(m, loop);
         change_unref(c);
@@ -463,6 +477,7 @@ struct manager *manager_new(struct host *h, const struct manager_options *o,
 void manager_attach(struct manager *m, struct cluster *c)
 {
     m->cluster = c;
+    atomic_store(&m->ahead_ms, MANAGER_TIME_UNKNOWN);
 }
 
 void manager_start(struct manager *m)

@@ -13,7 +13,7 @@
 /* Kind byte of a message in clusterd's own form (docs/PROTOCOL.md). */
 enum own_kind {
     OWN_CHANGES = 'C', /* changes, one behind the other */
-    OWN_STATUS = 'H',  /* u8 complete, i64 cluster time */
+    OWN_STATUS = 'H',  /* u8 complete, i64 cluster time, 0 = not known */
     OWN_GET = 'G',     /* u32 request: send me everything */
     OWN_STATE = 'S',   /* u32 request, changes */
     OWN_END = 'E',     /* u32 request, u8 complete, u64 number of changes sent */
@@ -23,6 +23,8 @@ enum own_kind {
     OWN_REPAIR = 'R',  /* changes */
 };
 
+#define MANAGER_TIME_UNKNOWN (-10LL * 365 * 86400 * 1000) /* ten years back */
+
 struct manager {
     struct host *host;
     struct cluster *cluster; /* NULL until attached; tests may run without */
@@ -30,7 +32,7 @@ struct manager {
     struct metrics *metrics;
     struct manager_options options;
     uint32_t self;         /* writer of our own versions */
-    atomic_llong ahead_ms; /* cluster time minus our steady clock, >= 0 */
+    atomic_llong ahead_ms; /* cluster time minus our steady clock; MANAGER_TIME_UNKNOWN */
     atomic_uint seq;
     struct outbox *outbox;
     struct transfer *transfer;
@@ -43,12 +45,18 @@ struct manager {
 };
 
 /*
- * Cluster time: the time of versions. All clusterd nodes go by the clock that is furthest ahead among them
- * (they tell each other), so that what one node has put on it means the same on all, whatever their own
- * clocks say; it never goes back. Tomcats' timestamps are put on it by their measured offset. Any thread.
+ * Cluster time: the time of versions. It is one for all clusterd nodes, whatever their own clocks say, so
+ * that a version means the same on each; it never goes back. A node that joins takes it from the others
+ * (OWN_STATUS); nodes that find that they differ, because they started or lived apart, go on with the later
+ * one. Until a node knows it, what it hears of Tomcats is put far in the past: the others hold it too, with
+ * its true version, and their state wins. Tomcats' timestamps are put on it by their measured offset. Any
+ * thread.
  */
 int64_t manager_time(const struct manager *m, const struct loop *loop);
+bool manager_knows_time(const struct manager *m);
 void manager_hear_time(struct manager *m, const struct loop *loop, int64_t cluster_ms);
+/* Nobody could tell it: our own clock becomes the cluster's. */
+void manager_decide_time(struct manager *m);
 /* What has to be added to cluster time to have this member's own wall clock (NULL: ours). */
 int64_t manager_offset_to(const struct manager *m, const struct member *to);
 

@@ -123,7 +123,7 @@ static void send_status(struct transfer *t, struct member *to)
 
     cluster_own_begin(&b, OWN_STATUS);
     wr_u8(&b, transfer_why_incomplete(t->manager) == NULL);
-    wr_u64(&b, (uint64_t)manager_time(t->manager, main_loop(t)));
+    wr_u64(&b, manager_knows_time(t->manager) ? (uint64_t)manager_time(t->manager, main_loop(t)) : 0);
     manager_send_own(t->manager, main_loop(t), to, &b, 0, SEND_USE_ACK, NULL);
     buf_fini(&b);
 }
@@ -233,6 +233,14 @@ static void ask_node(struct transfer *t)
     buf_fini(&b);
 }
 
+static void decide_time(struct transfer *t)
+{
+    if (manager_knows_time(t->manager))
+        return;
+    manager_decide_time(t->manager);
+    tell_nodes(t);
+}
+
 /* True while this stage goes on. */
 static bool step_nodes(struct transfer *t)
 {
@@ -240,6 +248,7 @@ static bool step_nodes(struct transfer *t)
         return false;
     if (!t->node && !is_seen_by_all(t) && now_ms(t) - t->begun_mono_ms < SEEN_WAIT_MS)
         return true;
+    decide_time(t);
     if (t->node) {
         if (now_ms(t) - t->node_progress_mono_ms < SILENCE_MS)
             return true;
@@ -632,6 +641,7 @@ void transfer_start(struct manager *m)
     if (v->n == 0) {
         log_info("Manager [all contexts]: skipping state transfer. No members active in cluster group.");
         m->transfer->refused_seen = table_refused(m->table);
+        decide_time(m->transfer);
         finish(m->transfer, false);
     } else {
         begin(m->transfer);

@@ -442,6 +442,19 @@ void tomcat_check_replica(struct tomcat *t)
     }
 }
 
+void tomcat_check_mover(struct tomcat *t, const struct world_mover *m)
+{
+    struct replica *r = find_replica(t, span_str(m->id));
+    long long number = -1;
+
+    for (unsigned i = 0; r && i < r->n; i++)
+        if (strcmp(r->attr[i].name, "n") == 0)
+            number = atoll(r->attr[i].value);
+    if (number != m->number)
+        world_fail(t->world, "tomcat %u: %s, which node %u renamed, is %lld instead of %lld", t->index, m->id,
+                   m->node->index, number, (long long)m->number);
+}
+
 /* --- life --- */
 
 static void no_member(void *arg, struct member *m)

@@ -247,6 +247,46 @@ static void run_op(struct task *t, bool cancelled)
     }
 }
 
+struct move {
+    struct task task;
+    struct world_mover *mover;
+};
+
+static void set_number(struct world_mover *v, struct manager *m, struct loop *loop, struct context *c)
+{
+    struct edit e;
+    char text[24];
+
+    snprintf(text, sizeof text, "%lld", (long long)++v->number);
+    edit_open(&e, m, loop, c, span_str(v->id));
+    if (!edit_exists(&e))
+        edit_reset(&e);
+    edit_set(&e, ENTRY_ATTRIBUTE, attr_name, value_from_bytes(span_str(text)));
+    if (edit_close(&e, NULL) != ERR_OK)
+        world_fail(v->world, "node %u refuses %s", v->node->index, v->id);
+}
+
+static void run_move(struct task *t, bool cancelled)
+{
+    struct move *move = CONTAINER_OF(t, struct move, task);
+    struct world_mover *v = move->mover;
+    char to[sizeof v->id];
+
+    v->busy = false;
+    mem_free(move);
+    if (cancelled || !v->node->up || v->node->lives != v->life)
+        return;
+    struct manager *m = node_manager(v->node->node);
+    struct loop *loop = host_worker(v->node->host, 0);
+    struct context *c = table_context_find(manager_table(m), SPAN_LIT(WORLD_CONTEXT));
+    set_number(v, m, loop, c);
+    snprintf(to, sizeof to, "M%u.%u.%u", v->index, v->serial, ++v->generation);
+    if (edit_rename(m, loop, c, span_str(v->id), span_str(to), NULL) != ERR_OK)
+        world_fail(v->world, "node %u cannot rename %s", v->node->index, v->id);
+    memcpy(v->id, to, sizeof to);
+    set_number(v, m, loop, c);
+}
+
 static struct world_node *some_complete_node(struct world *w)
 {
     unsigned first = world_rnd(w, w->conf.n_nodes);
@@ -282,6 +322,32 @@ static void begin_op(struct world *w, bool read)
         w->writes++;
     }
     loop_post(host_worker(n->host, 0), &op->task);
+}
+
+static bool is_moved(const struct world_mover *v)
+{
+    return v->node && v->node->up && v->node->lives == v->life;
+}
+
+static void begin_move(struct world *w)
+{
+    struct world_mover *v = &w->movers[world_rnd(w, WORLD_MOVERS)];
+
+    if (v->busy)
+        return;
+    if (!is_moved(v)) {
+        v->node = some_complete_node(w);
+        if (!v->node)
+            return;
+        v->life = v->node->lives;
+        v->number = 0;
+        v->generation = 0;
+        snprintf(v->id, sizeof v->id, "M%u.%u.0", v->index, ++v->serial);
+    }
+    struct move *move = MEM_NEW(struct move);
+    *move = (struct move){{NULL, run_move}, v};
+    v->busy = true;
+    loop_post(host_worker(v->node->host, 0), &move->task);
 }
 
 /* --- faults --- */
@@ -352,6 +418,10 @@ static void begin(struct world *w)
         w->keys[i].world = w;
         snprintf(w->keys[i].id, sizeof w->keys[i].id, "K%u", i);
     }
+    for (unsigned i = 0; i < WORLD_MOVERS; i++) {
+        w->movers[i].world = w;
+        w->movers[i].index = i;
+    }
     for (unsigned i = 0; i < w->conf.n_nodes; i++) {
         struct world_node *n = &w->nodes[i];
         n->world = w;
@@ -383,6 +453,8 @@ static void busy(struct world *w)
         for (unsigned i = 0; i < w->conf.n_tomcats; i++)
             if (world_rnd(w, 10) == 0)
                 tomcat_step(w->tomcats[i]);
+        if (world_rnd(w, 20) == 0)
+            begin_move(w);
         if (world_rnd(w, 150) == 0)
             fault(w);
         restart_the_dead(w);
@@ -539,8 +611,13 @@ static void check_all(struct world *w)
         for (unsigned t = 0; t < w->conf.n_tomcats; t++)
             tomcat_check(w->tomcats[t], n);
     }
-    for (unsigned t = 0; t < w->conf.n_tomcats && w->conf.sync; t++)
-        tomcat_check_replica(w->tomcats[t]);
+    for (unsigned t = 0; t < w->conf.n_tomcats; t++) {
+        if (w->conf.sync)
+            tomcat_check_replica(w->tomcats[t]);
+        for (unsigned i = 0; i < WORLD_MOVERS; i++)
+            if (is_moved(&w->movers[i]))
+                tomcat_check_mover(w->tomcats[t], &w->movers[i]);
+    }
 }
 
 void world_run(struct world *w)

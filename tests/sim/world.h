@@ -15,6 +15,7 @@
 
 #define WORLD_NODES_MAX 8
 #define WORLD_KEYS      24
+#define WORLD_MOVERS    4
 #define WORLD_CONTEXT   "localhost#/app"
 
 struct world;
@@ -41,6 +42,18 @@ struct world_key {
     int64_t next;
 };
 
+/* A session that changes its id again and again, on one node, faster than the members hear of it. Tomcats
+ * must follow. */
+struct world_mover {
+    struct world *world;
+    unsigned index, serial, generation;
+    struct world_node *node; /* NULL: to be begun anew */
+    unsigned life;           /* of the node */
+    char id[48];
+    int64_t number;
+    bool busy;
+};
+
 struct world_conf {
     unsigned n_nodes, n_tomcats;
     bool sync;
@@ -56,6 +69,7 @@ struct world {
     uint64_t seed;
     struct world_node nodes[WORLD_NODES_MAX];
     struct world_key keys[WORLD_KEYS];
+    struct world_mover movers[WORLD_MOVERS];
     struct tomcat *tomcats[4];
     unsigned writes, acks, reads, kills;
     char failure[4096]; /* what was broken; empty = nothing */
@@ -77,5 +91,6 @@ void tomcat_stop(struct tomcat *t);
 void tomcat_check(struct tomcat *t, struct world_node *n);
 /* What clusterd nodes wrote must stand here, as a Tomcat holds it. */
 void tomcat_check_replica(struct tomcat *t);
+void tomcat_check_mover(struct tomcat *t, const struct world_mover *m);
 
 #endif
