@@ -347,14 +347,18 @@ void operator_status(struct conn *c, const struct words *w)
     struct front *f = c->front;
     struct cluster *cluster = manager_cluster(f->manager);
     const char *why = "";
-    bool complete = manager_is_complete(f->manager, &why);
+    bool complete = manager_is_complete(f->manager, &why), loading = atomic_load(&f->loading);
 
     (void)w;
+    if (complete && loading) { /* who waits for "complete" must find the applications served */
+        complete = false;
+        why = "applications are not served";
+    }
     resp_map(c->out, c->proto, STATUS_FIELDS);
     field_text(c, "version", CLUSTERD_VERSION);
     field_bool(c, "complete", complete);
     field_text(c, "why", complete || !why ? "" : why);
-    field_bool(c, "loading", atomic_load(&f->loading));
+    field_bool(c, "loading", loading);
     field_int(c, "uptime_s", (int64_t)((loop_mono_ms(c->worker->loop) - f->started_mono_ms) / 1000));
     if (cluster)
         write_cluster(c, cluster);
