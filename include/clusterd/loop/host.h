@@ -17,7 +17,8 @@ struct host;
 struct host *host_new_real(unsigned n_workers);
 /* Own thread; returns after host_stop(). May be run again then. */
 void host_run(struct host *h);
-void host_stop(struct host *h); /* any thread, any loop */
+void host_stop(
+    struct host *h); /* any thread, any loop; a simulated host goes on until its scenario ends it */
 /* Ends the worker threads, runs all remaining tasks cancelled and ends all streams with ERR_CANCELLED (in the
  * calling thread, which counts as each loop's own meanwhile), frees everything. After host_run() returned.
  * Close listeners and groups and stop timers before. */
