@@ -89,7 +89,7 @@ struct host_ops {
 struct host {
     const struct host_ops *ops;
     unsigned n_workers;
-    struct loop **loops; /* n_workers + 1: the main loop first */
+    struct loop **loops;         /* n_workers + 1: the main loop first */
     atomic_llong steady_base_ms; /* wall minus monotonic time at the first look; 0 = not looked yet */
 };
 
