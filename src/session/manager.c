@@ -325,6 +325,7 @@ static enum err on_own(void *arg, const struct received *r, uint8_t kind, struct
         wr_bytes(&status, r->source_rec->id.b, IDENT_LEN);
         wr_u8(&status, rd_u8(&in, "complete"));
         int64_t time = rd_i64(&in, "cluster time");
+        wr_span(&status, rd_rest(&in));
         e = rd_verdict(&in);
         if (e == ERR_OK)
             manager_hear_time(m, r->loop, time);

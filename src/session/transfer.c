@@ -24,7 +24,7 @@
 #define ALL_SILENCE_MS 1500  /* after the last answer to a request for all contexts: there are no more */
 #define FIRST_SIGHT_MS 500   /* an answer that is on its way may settle it */
 #define RETRY_MS       30000
-#define SEEN_WAIT_MS   5000 /* for members to add this node to their views */
+#define SEEN_WAIT_MS   8000 /* for members to see each other: longer than the detector needs to try again */
 #define SETTLED_AGE_MS 5000 /* a Tomcat that is this much older than we are was there before us */
 
 enum ask_state { ASK_DUE, ASK_SENT, ASK_DONE, ASK_FAILED };
@@ -62,6 +62,10 @@ struct transfer {
     /* clusterd members that have this node in their view: told by their OWN_STATUS. */
     struct ident *seers;
     size_t n_seers;
+    /* clusterd members that these see: a node must not call itself complete before it sends to all of them.
+     */
+    struct ident *seen;
+    size_t n_seen;
     /* Members that went without saying good-bye: what happened meanwhile is asked of them when they return.
      */
     struct ident *lost;
@@ -117,6 +121,22 @@ bool transfer_is_starting(struct manager *m)
     return atomic_load(&m->transfer->starting);
 }
 
+/* The clusterd members that this node sees: a member that does not see one of them yet waits for it. */
+static void wr_view(struct transfer *t, struct buf *b)
+{
+    struct view *v = channel_view(cluster_channel(t->manager->cluster));
+    size_t at = wr_reserve_u32(b);
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < v->n; i++)
+        if (v->members[i]->clusterd_version) {
+            wr_bytes(b, v->members[i]->id.b, IDENT_LEN);
+            n++;
+        }
+    wr_patch_u32(b, at, n);
+    view_unref(v);
+}
+
 static void send_status(struct transfer *t, struct member *to)
 {
     struct buf b = {0};
@@ -124,6 +144,7 @@ static void send_status(struct transfer *t, struct member *to)
     cluster_own_begin(&b, OWN_STATUS);
     wr_u8(&b, transfer_why_incomplete(t->manager) == NULL);
     wr_u64(&b, manager_knows_time(t->manager) ? (uint64_t)manager_time(t->manager, main_loop(t)) : 0);
+    wr_view(t, &b);
     manager_send_own(t->manager, main_loop(t), to, &b, 0, SEND_USE_ACK, NULL);
     buf_fini(&b);
 }
@@ -178,7 +199,7 @@ static void finish(struct transfer *t, bool failed)
 
 /* --- clusterd members --- */
 
-/* Is this node in the view of every clusterd member that is in ours? */
+/* Is this node in the view of every clusterd member that is in ours, and are those that they see in ours? */
 static bool is_seen_by_all(struct transfer *t)
 {
     struct view *v = channel_view(cluster_channel(t->manager->cluster));
@@ -186,6 +207,10 @@ static bool is_seen_by_all(struct transfer *t)
 
     for (size_t i = 0; i < v->n; i++)
         if (v->members[i]->clusterd_version && !has_ident(t->seers, t->n_seers, &v->members[i]->id))
+            all = false;
+    for (size_t i = 0; i < t->n_seen; i++)
+        if (!view_find_id(v, &t->seen[i]) &&
+            !ident_eq(&t->seen[i], &channel_local(cluster_channel(t->manager->cluster))->id))
             all = false;
     view_unref(v);
     return all;
@@ -276,6 +301,11 @@ void transfer_on_own_status(struct manager *m, struct member *from, struct span 
     memcpy(id.b, bytes.p, IDENT_LEN);
     if (t->n_seers < SEERS_MAX && !has_ident(t->seers, t->n_seers, &id))
         add_ident(&t->seers, &t->n_seers, &id);
+    for (uint32_t n = rd_count32(&in, IDENT_LEN, SEERS_MAX, "members"); n && !t->was_complete; n--) {
+        memcpy(id.b, rd_bytes(&in, IDENT_LEN, "member").p, IDENT_LEN);
+        if (t->n_seen < SEERS_MAX && !has_ident(t->seen, t->n_seen, &id))
+            add_ident(&t->seen, &t->n_seen, &id);
+    }
     if (from)
         atomic_store(&from->complete, complete);
 }
@@ -462,10 +492,11 @@ static void on_tick(struct timer *timer, void *arg)
 {
     struct transfer *t = arg;
 
-    if (atomic_load(&t->starting) && !step_nodes(t) && !t->tomcats_asked)
+    bool asking_nodes = atomic_load(&t->starting) && step_nodes(t);
+    if (atomic_load(&t->starting) && !asking_nodes && !t->tomcats_asked)
         ask_tomcats(t);
     bool open = step_asks(t);
-    if (atomic_load(&t->starting) && !t->node && !open)
+    if (atomic_load(&t->starting) && !asking_nodes && !open)
         finish(t, atomic_load(&t->failed));
     if (atomic_load(&t->starting) || open)
         timer_start(timer, TICK_MS);
@@ -665,5 +696,6 @@ void transfer_free(struct transfer *t)
     mem_free(t->nodes_tried);
     mem_free(t->lost);
     mem_free(t->seers);
+    mem_free(t->seen);
     mem_free(t);
 }

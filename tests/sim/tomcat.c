@@ -30,6 +30,7 @@ struct own {
     unsigned renames;
     bool alive, expired, logged_in;
     int value[ATTRS]; /* 0 = not there */
+    int64_t created_ms, access_ms;
 };
 
 /* A replica: what messages of others left here. */
@@ -147,6 +148,89 @@ static void change_id(struct tomcat *t, struct replica *r, struct span body)
     buf_fini(&id);
 }
 
+static struct blob *number(int v)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "%d", v);
+    return value_from_bytes(span_str(text));
+}
+
+static void encode_message(enum session_event event, const char *id, int64_t now, struct span body,
+                           bool has_body, struct buf *out)
+{
+    struct buf unique = {0};
+
+    session_unique_id(event, span_str(id), SPAN_LIT(WORLD_CONTEXT), now, &unique);
+    struct session_msg msg = {.event = (int32_t)event,
+                              .timestamp_ms = now,
+                              .timestamp_set = true,
+                              .has_context = true,
+                              .has_body = has_body,
+                              .context = SPAN_LIT(WORLD_CONTEXT),
+                              .session_id = span_str(id),
+                              .unique_id = buf_span(&unique),
+                              .body = body};
+    ASSERT(session_msg_encode(&msg, out) == ERR_OK);
+    buf_fini(&unique);
+}
+
+/* At once, to the member that asked. */
+static void say(struct tomcat *t, const struct received *to, enum session_event event, const char *id,
+                int64_t now, struct span body, bool has_body)
+{
+    struct message m = {.options = SEND_USE_ACK | SEND_SYNCHRONIZED_ACK};
+    struct buf b = {0};
+
+    encode_message(event, id, now, body, has_body, &b);
+    channel_stamp(t->channel, to->loop, &m);
+    m.payload = blob_new(buf_span(&b));
+    channel_send(t->channel, &m, &(struct targets){1, (struct member *[]){to->source}});
+    blob_unref(m.payload);
+    buf_fini(&b);
+}
+
+/* What a Tomcat sends that is asked for its sessions: those that it made, in one block, and that this was
+ * all. */
+static void answer_get_all(struct tomcat *t, const struct received *m)
+{
+    struct state_session all[OWN_MAX] = {0};
+    struct state_attribute attributes[OWN_MAX][ATTRS];
+    static const struct span names[ATTRS] = {
+        {(const uint8_t *)"a0", 2}, {(const uint8_t *)"a1", 2}, {(const uint8_t *)"a2", 2}};
+    struct buf body = {0};
+    uint32_t n = 0;
+    int64_t now = loop_wall_ms(m->loop);
+
+    for (unsigned i = 0; i < t->n_own; i++) {
+        const struct own *o = &t->own[i];
+        struct state_session *s = &all[n];
+        if (!o->alive)
+            continue;
+        *s = (struct state_session){.creation_ms = o->created_ms,
+                                    .last_access_ms = o->access_ms,
+                                    .this_access_ms = o->access_ms,
+                                    .max_inactive_s = 1800,
+                                    .is_valid = true,
+                                    .id = span_str(o->id),
+                                    .principal = o->logged_in ? value_from_bytes(SPAN_LIT("bob")) : NULL,
+                                    .attributes = attributes[n]};
+        for (unsigned a = 0; a < ATTRS; a++)
+            if (o->value[a])
+                attributes[n][s->n_attributes++] = (struct state_attribute){names[a], number(o->value[a])};
+        n++;
+    }
+    ASSERT(state_encode(all, n, &body) == ERR_OK);
+    for (uint32_t i = 0; i < n; i++) {
+        blob_unref(all[i].principal);
+        for (uint32_t a = 0; a < all[i].n_attributes; a++)
+            blob_unref(attributes[i][a].value);
+    }
+    say(t, m, SESSION_ALL_DATA, SESSION_ID_ALL_DATA, now, buf_span(&body), true);
+    say(t, m, SESSION_TRANSFER_COMPLETE, SESSION_ID_TRANSFER_COMPLETE, now, (struct span){0}, false);
+    buf_fini(&body);
+}
+
 static enum err on_message(void *arg, const struct received *m)
 {
     struct tomcat *t = arg;
@@ -176,6 +260,10 @@ static enum err on_message(void *arg, const struct received *m)
     case SESSION_CHANGE_ID:
         if (r)
             change_id(t, r, msg.body);
+        break;
+    case SESSION_GET_ALL:
+        if (m->source)
+            answer_get_all(t, m);
         break;
     default:
         break;
@@ -207,20 +295,10 @@ static void send_later(struct tomcat *t, enum session_event event, const char *i
                        bool has_body)
 {
     struct outgoing *o = MEM_NEW(struct outgoing);
-    struct buf b = {0}, unique = {0};
+    struct buf b = {0};
     int64_t now = loop_wall_ms(host_main(t->host));
 
-    session_unique_id(event, span_str(id), SPAN_LIT(WORLD_CONTEXT), now, &unique);
-    struct session_msg msg = {.event = (int32_t)event,
-                              .timestamp_ms = now,
-                              .timestamp_set = true,
-                              .has_context = true,
-                              .has_body = has_body,
-                              .context = SPAN_LIT(WORLD_CONTEXT),
-                              .session_id = span_str(id),
-                              .unique_id = buf_span(&unique),
-                              .body = body};
-    ASSERT(session_msg_encode(&msg, &b) == ERR_OK);
+    encode_message(event, id, now, body, has_body, &b);
     o->tomcat = t;
     channel_stamp(t->channel, host_main(t->host),
                   &o->message); /* the time of the request, not of the sending */
@@ -233,15 +311,6 @@ static void send_later(struct tomcat *t, enum session_event event, const char *i
               (long long)now, delay);
     timer_start(&o->timer, delay);
     buf_fini(&b);
-    buf_fini(&unique);
-}
-
-static struct blob *number(int v)
-{
-    char text[16];
-
-    snprintf(text, sizeof text, "%d", v);
-    return value_from_bytes(span_str(text));
 }
 
 static void send_delta(struct tomcat *t, const char *id, const struct delta_action *actions, uint32_t n)
@@ -262,6 +331,7 @@ static void create(struct tomcat *t)
     struct own *o = &t->own[t->n_own++];
 
     *o = (struct own){.alive = true};
+    o->created_ms = o->access_ms = loop_wall_ms(host_main(t->host));
     snprintf(o->first, sizeof o->first, "T%u-%u.r%u", t->index, t->next_id++, t->index);
     memcpy(o->id, o->first, sizeof o->id);
     send_later(t, SESSION_CREATED, o->id, (struct span){0}, false);
@@ -329,6 +399,7 @@ void tomcat_step(struct tomcat *t)
     struct own *o = &t->own[world_rnd(t->world, t->n_own)];
     if (!o->alive)
         return;
+    o->access_ms = loop_wall_ms(host_main(t->host));
     switch (world_rnd(t->world, 10)) {
     case 0:
         rename_own(t, o, false);
