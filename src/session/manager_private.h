@@ -41,7 +41,8 @@ struct manager {
     struct repair *repair;
     struct timer sweep_timer;
     uint64_t started_mono_ms;
-    bool running; /* between start and stop; members ask before: they are answered with what there is */
+    atomic_bool
+        running; /* between start and stop; members ask before: they are answered with what there is */
     bool stopped;
 };
 
