@@ -148,6 +148,7 @@ def crash(lab, version_a, version_b):
             browser = Browser(tomcat)
             for i in range(3):
                 browser('set', name='x', type='string', value=f'{len(browsers)}.{i}')
+                time.sleep(0.002)  # within one millisecond a Tomcat's messages have no order
             browser.wrote = browser('get', name='x')['value'].split(':')[1]
             browser.close()
             browsers.append(browser)

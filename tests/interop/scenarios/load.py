@@ -80,7 +80,7 @@ def differences(node, clients):
             continue
         if session['attributes_held'] != client.wrote:
             found.append(f'{client.id}: holds {session["attributes_held"]} instead of {client.wrote}; under old ids: '
-                         f'{[s and s["attributes_held"] for s in node.sessions(client.old_ids)]}')
+                         f'{[s and s["attributes_held"] for s in node.sessions(client.old_ids)]}; {session}')
         if session['principal'] != client.user or bool(session['auth_type']) != bool(client.user):
             found.append(f'{client.id}: login {session["principal"]} {session["auth_type"]} instead of {client.user}')
     return found

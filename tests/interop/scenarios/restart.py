@@ -105,6 +105,8 @@ class People:
         for i in range(3):
             b = Person(self.a)
             b.set('string')
+            if i == 2:
+                self.settle(b)  # or the other one does not take the change of the id
             if i:
                 b.login()
             if i == 2:

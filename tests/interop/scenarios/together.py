@@ -16,7 +16,8 @@ def all_hold(things, expected):
                 check_equal(thing.peek(session_id).get('attributes'), {'x': 'String:' + value}, f'x on {thing.name}')
             else:
                 session = thing.session(session_id)
-                check_equal(session and session['attributes_held'], {'x': value}, f'x on {thing.name}')
+                check(session and session['attributes_held'] == {'x': value},
+                      f'x of {session_id} on {thing.name} is not {value}', session)
     return True
 
 
