@@ -148,9 +148,14 @@ static const char *source_text(const struct received *r, char *buf, size_t cap)
     return buf;
 }
 
-/* A Tomcat's time on the clock of the cluster. */
+/* A Tomcat's time on the clock of the cluster. While this node starts, what comes from a Tomcat whose clock
+ * has not been asked yet goes far into the past, as everything does while cluster time is not known. */
 static int64_t on_cluster_clock(const struct manager *m, const struct received *r, int64_t theirs_ms)
 {
+    bool known = r->source && atomic_load(&r->source->clock_known);
+
+    if (!known && (!m->running || transfer_is_starting(m)))
+        return cluster_correct_time(NULL, theirs_ms, loop_steady_ms(r->loop)) + MANAGER_TIME_UNKNOWN;
     return cluster_correct_time(r->source, theirs_ms, loop_steady_ms(r->loop)) + atomic_load(&m->ahead_ms);
 }
 

@@ -116,7 +116,7 @@ const char *transfer_why_incomplete(struct manager *m)
     return NULL;
 }
 
-bool transfer_is_starting(struct manager *m)
+bool transfer_is_starting(const struct manager *m)
 {
     return atomic_load(&m->transfer->starting);
 }

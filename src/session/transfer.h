@@ -20,7 +20,7 @@ void transfer_stop(struct manager *m);
  * thread. */
 const char *transfer_why_incomplete(struct manager *m);
 /* Does the first transfer still run? Then requests of others are answered with what there is. */
-bool transfer_is_starting(struct manager *m);
+bool transfer_is_starting(const struct manager *m);
 /* Ask the members for this context unless that was done; false: it is settled already. */
 bool transfer_ask(struct manager *m, struct context *c, struct member *but_not);
 
