@@ -94,6 +94,15 @@ const struct option_spec front_options[] = {
      .min = 65536,
      .max = 1 << 30,
      .doc = "unread replies of a connection above which no more of its commands are read"},
+    {.name = "maxBufferBytes",
+     .type = OPTION_BYTES,
+     OPTION_AT(struct front_conf, max_buffer_bytes),
+     .def = "512m",
+     .min = 1 << 20,
+     .max = INT64_MAX,
+     .doc = "unfinished large requests and unread large replies of all connections together; above it those "
+            "who send "
+            "more are closed and those who do not read get no more"},
     {.name = "maxClients",
      .aliases = "maxclients",
      .type = OPTION_INT,

@@ -49,6 +49,7 @@ struct front {
     atomic_bool loading;
     atomic_ullong next_conn_id;
     atomic_uint clients, blocked;
+    atomic_ullong buffered; /* bytes that connections with more than a little of them hold */
 
     struct front_door *doors;
     size_t n_doors;

@@ -26,6 +26,7 @@ struct front_conf {
     char *require_pass;           /* NULL = none; never logged or shown */
     uint64_t max_value_bytes;     /* of one argument; requests may have four times that */
     uint64_t max_output_bytes;    /* per connection: above it reading pauses */
+    uint64_t max_buffer_bytes;    /* of all connections: unfinished requests and unread replies */
     int32_t max_clients;
     int64_t idle_timeout_ms; /* 0 = never */
     int32_t unix_mode;       /* permissions of unix sockets */

@@ -15,6 +15,8 @@
 
 #define TURN_COMMANDS    256 /* executed before other connections get their turn */
 #define KEEP_OUT         (256 * 1024)
+#define LITTLE           (64 * 1024) /* bytes that every connection may hold */
+#define INPUT_STEP       (1024 * 1024) /* of a large request at most so much more is read before it is counted */
 #define CLOSE_LINGER_MS  2000
 #define EOF_LINGER_MS    5000
 #define IDLE_TICK_MS     1000
@@ -37,10 +39,34 @@ static struct pending *pending_of(struct link *l)
     return CONTAINER_OF(l, struct pending, link);
 }
 
+/* Tells the front what this connection holds. */
+static void count_buffers(struct conn *c)
+{
+    size_t n = c->stream ? c->unread + c->held.n + stream_queued(c->stream) : 0;
+
+    n = n > LITTLE ? n : 0;
+    if (n == c->counted)
+        return;
+    atomic_fetch_add_explicit(&c->front->buffered, (unsigned long long)n - c->counted, memory_order_relaxed);
+    c->counted = n;
+}
+
+static bool is_crowded(const struct conn *c)
+{
+    return atomic_load_explicit(&c->front->buffered, memory_order_relaxed) > c->front->conf->max_buffer_bytes;
+}
+
+/* Would so many unsent bytes be too many? */
+static bool is_too_much(const struct conn *c, size_t queued)
+{
+    return queued > c->front->conf->max_output_bytes || (queued > LITTLE && is_crowded(c));
+}
+
 static void conn_free(struct conn *c)
 {
     struct front_worker *w = c->worker;
 
+    count_buffers(c);
     for (struct link *l; (l = link_pop_front(&c->pending));) {
         struct pending *p = pending_of(l);
         p->conn = NULL;
@@ -103,7 +129,8 @@ static void write_judged(struct conn *c, struct span bytes)
 /* After output was queued: stop reading while the peer does not take its replies. */
 static bool is_choked(struct conn *c)
 {
-    c->choked = stream_queued(c->stream) > c->front->conf->max_output_bytes;
+    count_buffers(c);
+    c->choked = is_too_much(c, stream_queued(c->stream));
     if (c->choked)
         stream_pause(c->stream);
     return c->choked;
@@ -279,23 +306,37 @@ static void begin_turn(struct conn *c)
     c->out = &c->worker->out;
     buf_clear(c->out);
     c->stalled = false;
+    c->unread = 0;
 }
 
-static void protocol_error(struct conn *c)
+static void protocol_error(struct conn *c, const char *text)
 {
     char peer[ADDR_TEXT_MAX + 8];
 
     metric_inc(c->front->metrics, clients_bad);
     log_limited(loop_mono_ms(c->worker->loop), LOG_WARN, "Front door: closing %s: %s",
-                conn_peer_text(c, peer), c->parser.error);
-    resp_errorf(c->out, "ERR %s", c->parser.error);
+                conn_peer_text(c, peer), text);
+    resp_errorf(c->out, "ERR %s", text);
     c->closing = true;
+}
+
+/* A request goes on in bytes that have not come yet. What will be read of it is counted before it comes, but
+ * not what it merely announces: as much again as has come, within limits. */
+static void want_more(struct conn *c, size_t have)
+{
+    size_t step = have < LITTLE ? LITTLE : have < INPUT_STEP ? have : INPUT_STEP;
+    size_t want = c->parser.need < have + step ? c->parser.need : have + step;
+
+    c->unread = want;
+    stream_want(c->stream, want);
+    count_buffers(c);
+    if (want > LITTLE && is_crowded(c))
+        protocol_error(c, "too much unfinished input of all clients (maxBufferBytes)");
 }
 
 static bool may_go_on(const struct conn *c)
 {
-    return !c->closing && !c->stalled &&
-           c->out->n + stream_queued(c->stream) <= c->front->conf->max_output_bytes;
+    return !c->closing && !c->stalled && !is_too_much(c, c->out->n + stream_queued(c->stream));
 }
 
 /* Executes the whole commands of the input; returns how much of it they were. */
@@ -311,11 +352,11 @@ static size_t execute(struct conn *c, struct span in)
         }
         enum err e = resp_parse(&c->parser, rest);
         if (e == ERR_SHORT) {
-            stream_want(c->stream, c->parser.need);
+            want_more(c, rest.n);
             break;
         }
         if (e) {
-            protocol_error(c);
+            protocol_error(c, c->parser.error);
             return in.n;
         }
         c->reply_at = c->out->n;
@@ -359,6 +400,7 @@ static void on_drain(struct stream *s, void *arg)
 {
     struct conn *c = arg;
 
+    count_buffers(c);
     if (!c->choked)
         return;
     c->choked = false;
@@ -383,6 +425,7 @@ static void on_close(struct stream *s, void *arg, enum err why)
     (void)s;
     (void)why;
     c->stream = NULL;
+    count_buffers(c);
     free_if_done(c);
 }
 
@@ -435,7 +478,7 @@ static void on_arrival(struct task *t, bool cancelled)
     c->stream = stream_adopt(w->loop, c->incoming, &conn_ops, c);
     c->incoming = NULL;
     stream_set_input_limit(c->stream, w->front->limits->max_request + KEEP_OUT);
-    stream_set_low_mark(c->stream, w->front->conf->max_output_bytes / 2);
+    stream_set_low_mark(c->stream, LITTLE / 2);
 }
 
 void conn_accept(struct front_worker *w, const struct front_door *door, struct incoming *in)

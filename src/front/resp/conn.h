@@ -39,6 +39,8 @@ struct conn {
     enum conn_reply reply;
 
     struct resp_parser parser;
+    size_t unread;       /* bytes of an unfinished request */
+    size_t counted;      /* this connection's part of front->buffered */
     struct buf *out;     /* where replies go: the worker's buffer in a turn, else `held` */
     size_t reply_at;     /* in *out: where the reply of the running command begins */
     struct buf held;     /* replies that wait */

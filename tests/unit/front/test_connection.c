@@ -261,6 +261,92 @@ START_TEST(absurd_lengths_take_no_memory)
 }
 END_TEST
 
+/* Unfinished requests of all connections share one bound; what is finished gives its room back. */
+START_TEST(unfinished_input_is_bounded_over_all_clients)
+{
+    struct rig_conf conf = {.front = "maxValueBytes: 1m\nmaxBufferBytes: 1m"};
+    struct buf half = {0}, rest = {0};
+    size_t n = 700000;
+
+    rig_begin(1);
+    rig_node(0, &conf);
+    resp_array(&half, 3);
+    resp_bulk(&half, SPAN_LIT("SET"));
+    resp_bulk(&half, SPAN_LIT("a"));
+    resp_bulk_head(&half, n + 1);
+    buf_reserve(&half, n);
+    memset(half.p + half.n, 'x', n);
+    half.n += n;
+    wr_text(&rest, "y\r\n");
+    struct rig_client *first = rig_connect(0, NULL), *second = rig_connect(0, NULL),
+                      *small = rig_connect(0, NULL);
+    rig_send(first, buf_span(&half));
+    sim_run_ms(rig_sim, 200);
+    rig_send(second, buf_span(&half));
+    rig_expect(second, "-ERR too much unfinished input of all clients (maxBufferBytes)\r\n");
+    ck_assert(sim_run_until(rig_sim, rig_is_closed, second, 5000));
+    rig_ask(small, "SET b 1", "+OK\r\n");
+    rig_send(first, buf_span(&rest));
+    rig_expect(first, "+OK\r\n");
+    rig_close(second);
+    second = rig_connect(0, NULL);
+    rig_send(second, buf_span(&half));
+    sim_run_ms(rig_sim, 200);
+    rig_send(second, buf_span(&rest));
+    rig_expect(second, "+OK\r\n");
+    rig_ask(small, "STRLEN a", ":700001\r\n");
+    buf_fini(&half);
+    buf_fini(&rest);
+    rig_close(first);
+    rig_close(second);
+    rig_close(small);
+    rig_end();
+}
+END_TEST
+
+/* Many that do not read: each gets a little, together no more than the bound. */
+START_TEST(unread_output_is_bounded_over_all_clients)
+{
+    struct rig_conf conf = {.front = "maxOutputBytes: 1m\nmaxBufferBytes: 1m", .workers = 1};
+    struct buf value = {0}, gets = {0};
+    struct rig_client *c[20];
+    size_t n = 20000;
+
+    rig_begin(1);
+    rig_node(0, &conf);
+    resp_array(&value, 3);
+    resp_bulk(&value, SPAN_LIT("SET"));
+    resp_bulk(&value, SPAN_LIT("a"));
+    char *x = mem_zalloc(n);
+    memset(x, 'x', n);
+    resp_bulk(&value, span_of(x, n));
+    for (int i = 0; i < 200; i++)
+        rig_encode("GET a", &gets);
+    for (int i = 0; i < 20; i++)
+        c[i] = rig_connect(0, NULL);
+    rig_send(c[0], buf_span(&value));
+    rig_expect(c[0], "+OK\r\n");
+    for (int i = 0; i < 20; i++) {
+        stream_pause(c[i]->stream);
+        rig_send(c[i], buf_span(&gets));
+        sim_run_ms(rig_sim, 50);
+    }
+    uint64_t executed = metric_get(&rig_nodes[0]->metrics, commands);
+    ck_assert_msg(executed < 20 * 200 / 2, "%llu", (unsigned long long)executed);
+    for (int i = 0; i < 20; i++)
+        stream_resume(c[i]->stream);
+    for (int i = 0; i < 20; i++) {
+        rig_wait(c[i], 200 * (n + 10));
+        ck_assert_uint_eq(c[i]->got.n, 200 * (n + 10));
+        rig_close(c[i]);
+    }
+    mem_free(x);
+    buf_fini(&value);
+    buf_fini(&gets);
+    rig_end();
+}
+END_TEST
+
 START_TEST(max_clients)
 {
     struct rig_conf conf = {.front = "maxClients: 3"};
@@ -445,7 +531,6 @@ START_TEST(client_list_and_kill_reach_all_workers)
 }
 END_TEST
 
-/* The peer ends its side right after its request, as `printf ... | nc` does: the reply still goes out. */
 START_TEST(stopping_with_open_connections)
 {
     struct rig_client *c[20];
@@ -506,7 +591,8 @@ END_TEST
 CLUSTERD_SUITE(front_connection, &hello_switches_the_protocol, &hello_in_a_pipeline, &password,
                &unauthenticated_requests_are_small, &pipelines_may_be_cut_anywhere,
                &long_pipelines_share_the_worker, &protocol_errors_end_the_connection,
-               &absurd_lengths_take_no_memory, &max_clients, &idle_connections_end,
+               &absurd_lengths_take_no_memory, &unfinished_input_is_bounded_over_all_clients,
+               &unread_output_is_bounded_over_all_clients, &max_clients, &idle_connections_end,
                &slow_readers_stop_being_read, &floods_are_cut, &loading,
                &client_list_and_kill_reach_all_workers, &stopping_with_open_connections,
                &starting_fails_cleanly, &unknown_commands_are_counted_and_logged_without_their_arguments)
