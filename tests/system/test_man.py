@@ -42,6 +42,16 @@ class Man(unittest.TestCase):
                 for option in re.findall(r'--[a-z-]+', helped(*command).split('Mandatory')[0]):
                     self.assertIn(option, text, page)
 
+    def test_annotated_file_has_every_key_that_counts(self):
+        text = (HERE.parents[1] / 'etc/clusterd.yaml').read_text()
+        listing = subprocess.run([CLUSTERD, '--options'], capture_output=True, text=True, check=True).stdout
+        for line in listing.splitlines():
+            section, name, aliases, _, _, _, flags, _ = line.split('\t')
+            if 'no-effect' in flags or section.startswith('cluster.interceptors'):
+                continue
+            names = '|'.join([name, *aliases.split()])
+            self.assertRegex(text, rf'[ #{{]({names}):', f'{section}.{name}')
+
     def test_every_verb_is_described(self):
         text = plain(MAN / 'clusterctl.1').split('VERBS', 1)[1].split('EXIT STATUS')[0]
         verbs = re.findall(r'^  ([a-z]+) ', helped(CLUSTERCTL), re.MULTILINE)
