@@ -660,6 +660,7 @@ struct transfer *transfer_new(struct manager *m)
     struct transfer *t = MEM_NEW(struct transfer);
 
     t->manager = m;
+    atomic_store(&t->starting, true); /* so that no worker can see a moment of completeness */
     link_init(&t->asks);
     timer_init(&t->tick, host_main(m->host), on_tick, t);
     return t;
