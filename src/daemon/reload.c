@@ -12,6 +12,17 @@ struct run {
     struct reload_result result;
 };
 
+/* The log has a level of its own in front of each line. */
+static const char *without_kind(const char *line)
+{
+    static const char *const kinds[] = {"error: ", "warning: "};
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strncmp(line, kinds[i], strlen(kinds[i])) == 0)
+            return line + strlen(kinds[i]);
+    return line;
+}
+
 void reload_log_diag(struct diag *d, enum log_level level)
 {
     char *save = NULL;
@@ -20,7 +31,7 @@ void reload_log_diag(struct diag *d, enum log_level level)
         return;
     (void)buf_cstr(&d->text);
     for (char *line = strtok_r((char *)d->text.p, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-        log_write(level, "%s", line);
+        log_write(level, "%s", without_kind(line));
 }
 
 static void on_diff(void *arg, const char *path, const struct option_spec *row)
