@@ -65,25 +65,44 @@ static void add_action(struct change *c, const struct delta_action *a)
     }
 }
 
-static enum err add_delta(struct change *c, const struct session_msg *msg, const char **field)
+/*
+ * Requests may follow each other within a millisecond, and a Tomcat's message ids have no order. What else
+ * the message tells comes before them: the first delta of a session says that it is new, and the message was
+ * stamped a little before it was sent. The greater, the later.
+ */
+static uint32_t rank_within_ms(const struct delta *d, int64_t lag_ms, uint32_t seq)
+{
+    bool first = false, is_new;
+
+    for (uint32_t i = 0; i < d->n; i++)
+        if (d->actions[i].type == DELTA_IS_NEW && d->actions[i].value &&
+            value_boolean(blob_span(d->actions[i].value), &is_new) == ERR_OK)
+            first = is_new;
+    uint32_t early = lag_ms <= 0 ? 0 : lag_ms > 3 ? 3 : (uint32_t)lag_ms;
+    return (first ? 0u : 1u) << 30 | (3 - early) << 28 | seq >> 4;
+}
+
+static enum err add_delta(struct change *c, const struct session_msg *msg, int64_t stamped_ms,
+                          const char **field)
 {
     struct delta delta;
 
     TRY(delta_decode(msg->body, NULL, &delta, field));
+    c->version.seq = rank_within_ms(&delta, c->version.time_ms - stamped_ms, c->version.seq);
     for (uint32_t i = 0; i < delta.n; i++)
         add_action(c, &delta.actions[i]);
     delta_fini(&delta);
     return ERR_OK;
 }
 
-static enum err fill(struct change *c, const struct session_msg *msg, int64_t created_ms, const char **field)
+static enum err fill(struct change *c, const struct session_msg *msg, int64_t stamped_ms, const char **field)
 {
     switch (msg->event) {
     case SESSION_CREATED:
         c->life_kind = CHANGE_LIFE_OPEN;
         c->life = c->version;
         c->floor = (struct version){c->version.time_ms - CREATED_SLACK_MS, 0, 0};
-        c->created_wall_ms = created_ms;
+        c->created_wall_ms = stamped_ms;
         c->touches = true;
         return ERR_OK;
     case SESSION_EXPIRED:
@@ -95,7 +114,7 @@ static enum err fill(struct change *c, const struct session_msg *msg, int64_t cr
         return ERR_OK;
     case SESSION_DELTA:
         c->touches = true;
-        return add_delta(c, msg, field);
+        return add_delta(c, msg, stamped_ms, field);
     case SESSION_CHANGE_ID: {
         struct buf id = {0};
         enum err e = session_id_body_decode(msg->body, &id, field);
@@ -115,10 +134,10 @@ static enum err fill(struct change *c, const struct session_msg *msg, int64_t cr
 }
 
 enum err tomcat_to_change(const struct session_msg *msg, struct context *context, struct version v,
-                          int64_t created_ms, struct change **out, const char **field)
+                          int64_t stamped_ms, struct change **out, const char **field)
 {
     struct change *c = change_new(context, msg->session_id, v);
-    enum err e = fill(c, msg, created_ms, field);
+    enum err e = fill(c, msg, stamped_ms, field);
 
     change_seal(c);
     if (e != ERR_OK) {

@@ -22,10 +22,10 @@ void tomcat_messages_fini(struct tomcat_messages *m);
 
 /*
  * A message about one session (CREATED, EXPIRED, ACCESSED, DELTA, CHANGE_ID) as a change of version v.
- * created_ms is the message's own time on our clock. *field names what could not be read.
+ * stamped_ms is the message's own time on the same clock. *field names what could not be read.
  */
 fallible tomcat_to_change(const struct session_msg *msg, struct context *context, struct version v,
-                          int64_t created_ms, struct change **out, const char **field);
+                          int64_t stamped_ms, struct change **out, const char **field);
 
 /* One session of an ALL_SESSION_DATA block as a change. `offset_ms` is added to its times to put them on our
  * clock; snapshot_ms (our clock) bounds the version of its entries, since they are no newer than the block.
