@@ -4,7 +4,7 @@
  * whose ids have no order.
  */
 #include "../../../src/session/tomcat.h"
-#include "clusterd/util/mem.h"
+#include "clusterd/session/context.h"
 #include "clusterd/wire/delta.h"
 #include "clusterd/wire/value.h"
 #include "support/suite.h"
