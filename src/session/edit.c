@@ -261,25 +261,27 @@ static void stage_copy(struct edit *e, const struct session *from)
     }
 }
 
-enum err edit_rename(struct manager *m, struct loop *loop, struct context *c, struct span from,
-                     struct span to, struct delivery *d)
+enum err edit_rename(struct manager *m, struct loop *loop, const struct edit_name *from,
+                     const struct edit_name *to, bool only_new, struct delivery *d)
 {
     struct table *t = m->table;
-    struct edit source = {.manager = m, .loop = loop, .context = c, .id = from, .now = table_now(loop)},
-                target = source;
+    struct edit source = {
+        .manager = m, .loop = loop, .context = from->context, .id = from->id, .now = table_now(loop)};
+    struct edit target = {
+        .manager = m, .loop = loop, .context = to->context, .id = to->id, .now = source.now};
+    bool same = from->context == to->context && span_eq(from->id, to->id);
 
-    target.id = to;
-    source.shard = table_shard_of(session_stable_key(c, from));
-    target.shard = table_shard_of(session_stable_key(c, to));
+    source.shard = table_shard_of(session_stable_key(from->context, from->id));
+    target.shard = table_shard_of(session_stable_key(to->context, to->id));
     table_lock_two(t, source.shard, target.shard);
-    source.session = table_find_locked(t, c, from);
-    target.session = table_find_locked(t, c, to);
+    source.session = table_find_locked(t, from->context, from->id);
+    target.session = table_find_locked(t, to->context, to->id);
     source.exists = source.session && session_is_visible(source.session, source.now);
     target.exists = target.session && session_is_visible(target.session, target.now);
-    enum err e = source.exists ? ERR_OK : ERR_NOT_FOUND;
-    if (e == ERR_OK && !span_eq(from, to)) {
-        if (!target.session) {
-            move(m, loop, source.session, to, source.now, d);
+    enum err e = !source.exists ? ERR_NOT_FOUND : only_new && target.exists ? ERR_EXISTS : ERR_OK;
+    if (e == ERR_OK && !same) {
+        if (!target.session && from->context == to->context) {
+            move(m, loop, source.session, to->id, source.now, d);
         } else {
             stage_copy(&target, source.session);
             commit(&target, d);

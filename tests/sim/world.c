@@ -281,7 +281,8 @@ static void run_move(struct task *t, bool cancelled)
     struct context *c = table_context_find(manager_table(m), SPAN_LIT(WORLD_CONTEXT));
     set_number(v, m, loop, c);
     snprintf(to, sizeof to, "M%u.%u.%u", v->index, v->serial, ++v->generation);
-    if (edit_rename(m, loop, c, span_str(v->id), span_str(to), NULL) != ERR_OK)
+    if (edit_rename(m, loop, &(struct edit_name){c, span_str(v->id)}, &(struct edit_name){c, span_str(to)},
+                    false, NULL) != ERR_OK)
         world_fail(v->world, "node %u cannot rename %s", v->node->index, v->id);
     memcpy(v->id, to, sizeof to);
     set_number(v, m, loop, c);

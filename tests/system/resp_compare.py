@@ -212,6 +212,11 @@ CASES = {
         'STRLEN a', 'STRLEN none', 'HSET h f v', 'MGET a h', 'GET h', 'STRLEN h', 'GETDEL h', 'GETEX h', 'SET h v GET',
         'SETNX h v', 'SET h v NX', 'SET h v', 'TYPE h', 'GET h', 'HSET h2 f v', 'SET h2 v XX', 'TYPE h2', 'HSET h3 f v',
         'SETEX h3 10 v', 'TYPE h3', 'HSET h4 f v', 'SET h4 v NX GET', 'TYPE h4'],
+    'rename': [
+        'RENAME none x', 'SET a 1 EX 5000', 'RENAME a b', 'GET a', 'GET b', 'TTL b', 'RENAME b b', 'RENAME a b', 'HSET h f v g w',
+        'RENAME h b', 'TYPE b', 'HGET b g', 'TTL b', 'SET a 2', 'RENAMENX a b', 'RENAMENX a c', 'GET c', 'RENAMENX none c',
+        'RENAME b a', 'SET b 3', 'RENAME a b', 'GET b', 'HGETALL b', 'EXISTS a b c', 'RENAME a', 'RENAMENX a b c', 'DEL c', 'SET x 1',
+        'RENAME x c', 'GET c'],
     'keys': [
         'SET a 1', 'SET b 2', 'HSET h f v', 'DEL a', 'DEL a', 'DEL a b h none b', 'DBSIZE', 'SET a 1', 'SET b 2',
         'UNLINK a b c', 'EXISTS a b', 'SET a 1', 'EXISTS a a a none', 'TOUCH a a none', 'TYPE a', 'TYPE none',
@@ -425,7 +430,7 @@ def random_commands(rng, count):
         ['SET', k, v], ['SET', k, v, '+'], ['GET', k], ['SETEX', k, t, v], ['PSETEX', k, '90000', v], ['SETNX', k, v],
         ['GETDEL', k], ['GETEX', k, 'EX', t], ['GETEX', k, 'PERSIST'], ['MGET', k, k, k], ['STRLEN', k], ['DEL', k, k],
         ['EXISTS', k, k], ['TYPE', k], ['EXPIRE', k, t], ['EXPIRE', k, t, 'NX'], ['EXPIRE', k, t, 'XX'],
-        ['EXPIRE', k, n, 'GT'], ['EXPIRE', k, n, 'LT'], ['TTL', k], ['PTTL', k], ['PERSIST', k], ['EXPIREAT', k, SOON],
+        ['EXPIRE', k, n, 'GT'], ['EXPIRE', k, n, 'LT'], ['TTL', k], ['PTTL', k], ['PERSIST', k], ['EXPIREAT', k, SOON], ['RENAME', k, k], ['RENAMENX', k, k],
         ['EXPIRETIME', k], ['HSET', k, f, v], ['HSET', k, f, v, f, v], ['HMSET', k, f, v, f, v], ['HSETNX', k, f, v],
         ['HGET', k, f], ['HMGET', k, f, f], ['HGETALL', k], ['HDEL', k, f], ['HDEL', k, f, f, f], ['HLEN', k], ['HKEYS', k],
         ['HVALS', k], ['HEXISTS', k, f], ['HSTRLEN', k, f], ['SELECT', '0'], ['UNLINK', k]]

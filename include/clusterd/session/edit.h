@@ -65,11 +65,15 @@ void edit_end(struct edit *e);                 /* the session ends */
 fallible edit_close(struct edit *e, struct delivery *d);
 /*
  * Gives a session another id (RENAME; Tomcats see CHANGE_SESSION_ID). What stands under the new id is
- * replaced. An operation of its own, without open and close. ERR_NOT_FOUND: there is no such session;
- * ERR_FULL.
+ * replaced; only_new: then nothing is done and ERR_EXISTS. An operation of its own, without open and close.
+ * ERR_NOT_FOUND: there is no such session.
  */
-fallible edit_rename(struct manager *m, struct loop *loop, struct context *c, struct span from,
-                     struct span to, struct delivery *d);
+struct edit_name {
+    struct context *context;
+    struct span id;
+};
+fallible edit_rename(struct manager *m, struct loop *loop, const struct edit_name *from,
+                     const struct edit_name *to, bool only_new, struct delivery *d);
 void edit_cancel(struct edit *e); /* close without doing what was staged */
 
 #endif

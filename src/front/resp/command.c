@@ -89,6 +89,8 @@ const struct command command_rows[] = {
     {"psetex", 4, W | OOM, 1, 1, 1, strings_psetex, "string", "2.6.0", "Set the value and expiration in milliseconds of a key"},
     {"pttl", 2, R | F, 1, 1, 1, keys_pttl, "generic", "2.6.0", "Get the time to live for a key in milliseconds"},
     {"quit", -1, NS | LD | F | NA, 0, 0, 0, connection_quit, "connection", "1.0.0", "Close the connection"},
+    {"rename", 3, W, 1, 2, 1, keys_rename, "generic", "1.0.0", "Rename a key"},
+    {"renamenx", 3, W | F, 1, 2, 1, keys_renamenx, "generic", "1.0.0", "Rename a key, only if the new key does not exist"},
     {"reset", 1, NS | LD | F | NA, 0, 0, 0, connection_reset, "connection", "6.2.0", "Reset the connection"},
     {"scan", -2, R, 0, 0, 0, scan_scan, "generic", "2.8.0", "Incrementally iterate the keys space"},
     {"select", 2, LD | F, 0, 0, 0, connection_select, "connection", "1.0.0", "Change the selected database for the current connection"},

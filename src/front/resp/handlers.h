@@ -47,6 +47,8 @@ HANDLER(keys_expire);
 HANDLER(keys_expireat);
 HANDLER(keys_expiretime);
 HANDLER(keys_persist);
+HANDLER(keys_rename);
+HANDLER(keys_renamenx);
 HANDLER(keys_pexpire);
 HANDLER(keys_pexpireat);
 HANDLER(keys_pexpiretime);

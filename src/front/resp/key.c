@@ -84,6 +84,18 @@ bool key_commit(struct conn *c, struct edit *e)
     return false;
 }
 
+bool key_rename(struct conn *c, struct span from, struct span to, bool only_new, enum err *result)
+{
+    struct edit_name source, target;
+
+    source.context = find_writable(c, from, &source.id);
+    target.context = source.context ? find_writable(c, to, &target.id) : NULL;
+    if (!target.context)
+        return false;
+    *result = edit_rename(c->front->manager, c->worker->loop, &source, &target, only_new, conn_delivery(c));
+    return true;
+}
+
 struct blob *key_string(const struct edit *e)
 {
     return edit_find(e, ENTRY_ATTRIBUTE, SPAN_LIT(FRONT_STRING_NAME));

@@ -20,6 +20,8 @@ bool key_write(struct conn *c, struct span key, struct edit *e);
 /* edit_close(); false when it was refused, with the error replied. Only for edits that stage something. */
 bool key_commit(struct conn *c, struct edit *e);
 enum key_kind key_kind(const struct edit *e);
+/* False: an error was replied. *result: ERR_OK, ERR_NOT_FOUND, or ERR_EXISTS when only_new. */
+bool key_rename(struct conn *c, struct span from, struct span to, bool only_new, enum err *result);
 struct blob *key_string(const struct edit *e); /* the value of a string; borrowed until the edit ends */
 
 /* Contexts whose sessions are keys of this database for this connection. */

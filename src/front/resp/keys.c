@@ -170,6 +170,32 @@ void keys_persist(struct conn *c, const struct words *w)
         conn_int(c, 1);
 }
 
+/* --- RENAME --- */
+
+void keys_rename(struct conn *c, const struct words *w)
+{
+    enum err result;
+
+    if (!key_rename(c, word(w, 1), word(w, 2), false, &result))
+        return;
+    if (result == ERR_NOT_FOUND)
+        conn_error(c, "ERR no such key");
+    else
+        resp_simple(c->out, "OK");
+}
+
+void keys_renamenx(struct conn *c, const struct words *w)
+{
+    enum err result;
+
+    if (!key_rename(c, word(w, 1), word(w, 2), true, &result))
+        return;
+    if (result == ERR_NOT_FOUND)
+        conn_error(c, "ERR no such key");
+    else
+        conn_int(c, result == ERR_OK);
+}
+
 /* --- TTL --- */
 
 /* -2 no such key, -1 no end, else `base` + the time left, in the unit. */
