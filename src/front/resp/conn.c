@@ -210,6 +210,16 @@ struct delivery *conn_delivery(struct conn *c)
     return &p->delivery;
 }
 
+void conn_no_delivery(struct conn *c)
+{
+    if (link_is_alone(&c->pending) || c->front->min_acks == 0)
+        return;
+    struct pending *p = pending_of(c->pending.prev);
+    ASSERT(p->from == c->reply_at && atomic_load(&p->delivery.pending) == 1);
+    link_remove(&p->link);
+    mem_free(p);
+}
+
 /* The command's reply is complete: its changes know now which one is theirs. */
 static void end_reply(struct conn *c)
 {

@@ -72,6 +72,9 @@ const char *conn_peer_text(const struct conn *c, char out[ADDR_TEXT_MAX + 8]);
 /* For commands that change something: what to give to edit_close(); NULL when nobody waits. Ask for it once
  * for each edit that is really closed. */
 struct delivery *conn_delivery(struct conn *c);
+/* The change that conn_delivery() was asked for last did not take place: it was refused, or there was nothing
+ * to change. Else minAcks would count it as one that nobody acknowledged. */
+void conn_no_delivery(struct conn *c);
 /* For commands that are answered later: conn_wait(), return without a reply; then, on this thread, the reply
  * into c->out, and conn_go_on(). The connection stays until then; conn_is_gone() tells that nobody reads the
  * reply. */

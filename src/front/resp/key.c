@@ -76,6 +76,7 @@ bool key_commit(struct conn *c, struct edit *e)
 
     if (err == ERR_OK)
         return true;
+    conn_no_delivery(c);
     metric_inc(c->front->metrics, commands_refused);
     if (err == ERR_FULL)
         conn_error(c, "OOM command not allowed when used memory > 'maxmemory'.");
@@ -93,6 +94,8 @@ bool key_rename(struct conn *c, struct span from, struct span to, bool only_new,
     if (!target.context)
         return false;
     *result = edit_rename(c->front->manager, c->worker->loop, &source, &target, only_new, conn_delivery(c));
+    if (*result != ERR_OK || (source.context == target.context && span_eq(source.id, target.id)))
+        conn_no_delivery(c);
     return true;
 }
 

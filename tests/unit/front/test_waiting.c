@@ -201,6 +201,26 @@ START_TEST(min_acks_short)
 }
 END_TEST
 
+/* What was refused for another reason says so. */
+START_TEST(min_acks_and_other_errors)
+{
+    struct rig_conf conf = {.cluster = SYNC, .min_acks = 2, .max_active = 1};
+
+    rig_begin(7);
+    rig_node(0, &conf);
+    sim_run_ms(rig_sim, 20000);
+    struct rig_client *w = rig_connect(0, RIG_SOCKET);
+    rig_ask(w, "SET sess:1 v", "-NOREPLICAS Not enough good replicas to write.\r\n");
+    rig_ask(w, "SET sess:2 v", "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+    rig_ask(w, "HSET sess:1 f v", "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+    rig_ask(w, "RENAME sess:none sess:2", "-ERR no such key\r\n");
+    rig_ask(w, "RENAME sess:1 sess:1", "+OK\r\n");
+    ck_assert_uint_eq(metric_get(&rig_nodes[0]->metrics, replicas_short), 1);
+    rig_close(w);
+    rig_end();
+}
+END_TEST
+
 START_TEST(min_acks_met_and_then_not)
 {
     start(3, SYNC, 1);
@@ -314,6 +334,6 @@ END_TEST
 
 CLUSTERD_SUITE(front_waiting, &writes_wait_until_the_members_have_them, &async_writes_do_not_wait,
                &a_pipeline_waits_once_and_in_order, &only_its_own_connection_waits,
-               &a_member_that_is_cut_off_costs_one_wait, &min_acks_short, &min_acks_met_and_then_not,
-               &clients_that_leave_while_they_wait, &stopping_while_a_reply_waits, &many_waiting_connections,
-               &killed_while_replies_wait)
+               &a_member_that_is_cut_off_costs_one_wait, &min_acks_short, &min_acks_and_other_errors,
+               &min_acks_met_and_then_not, &clients_that_leave_while_they_wait, &stopping_while_a_reply_waits,
+               &many_waiting_connections, &killed_while_replies_wait)
