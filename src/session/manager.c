@@ -16,6 +16,7 @@
 
 #include <stdio.h>
 
+#define ASKED_SLACK_MS   1000 /* messages are under way for that long at most, or nearly */
 #define SWEEP_MS         250
 #define SWEEP_PASSES     240 /* sweeps in which the whole table is looked at: a minute */
 #define SWEEP_IDLE_MS    2000
@@ -196,13 +197,29 @@ static void apply_session(struct manager *m, const struct received *r, const str
     change_unref(change);
 }
 
+/*
+ * The latest time that anything in a block counts as being from. What its sender heard from other Tomcats may
+ * have been on its way for a while and has no time of its own there; but what was written since we asked, or
+ * shortly before, comes to us directly, and with the time of its writing.
+ */
+static int64_t block_time(struct manager *m, const struct received *r, const struct session_msg *msg,
+                          struct context *c)
+{
+    int64_t time_ms = on_cluster_clock(m, r, msg->timestamp_ms);
+    int64_t asked_ms = atomic_load(&c->asked_ms), asked_all_ms = atomic_load(&m->asked_all_ms);
+
+    if (asked_ms < asked_all_ms)
+        asked_ms = asked_all_ms;
+    return asked_ms && asked_ms - ASKED_SLACK_MS < time_ms ? asked_ms - ASKED_SLACK_MS : time_ms;
+}
+
 static void apply_block(struct manager *m, const struct received *r, const struct session_msg *msg,
                         struct context *c)
 {
     struct state_reader reader;
     struct state_session s;
     const char *field = NULL;
-    int64_t now = manager_time(m, r->loop), snapshot = on_cluster_clock(m, r, msg->timestamp_ms);
+    int64_t now = manager_time(m, r->loop), snapshot = block_time(m, r, msg, c);
     int64_t offset = -manager_offset_to(m, r->source);
     enum err e = state_reader_init(&reader, msg->body, NULL, &field);
 

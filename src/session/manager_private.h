@@ -32,8 +32,9 @@ struct manager {
     struct table *table;
     struct metrics *metrics;
     struct manager_options options;
-    uint32_t self;         /* writer of our own versions */
-    atomic_llong ahead_ms; /* cluster time minus our steady clock; MANAGER_TIME_UNKNOWN */
+    uint32_t self;             /* writer of our own versions */
+    atomic_llong asked_all_ms; /* cluster time at which a Tomcat was asked for all contexts last */
+    atomic_llong ahead_ms;     /* cluster time minus our steady clock; MANAGER_TIME_UNKNOWN */
     atomic_uint seq;
     struct outbox *outbox;
     struct transfer *transfer;

@@ -406,6 +406,8 @@ static void send_get_all(struct transfer *t, struct ask *a)
                               .context = context,
                               .session_id = SPAN_LIT(SESSION_ID_GET_ALL),
                               .unique_id = buf_span(&unique)};
+    atomic_store(a->context ? &a->context->asked_ms : &t->manager->asked_all_ms,
+                 manager_time(t->manager, main_loop(t)));
     log_info("Manager [%s], requesting session state from [%s]. This operation will timeout if no session "
              "state has been "
              "received within [%d] seconds.",

@@ -35,7 +35,8 @@ struct context {
     struct manager_conf manager;
     atomic_llong sessions; /* held and alive */
     atomic_bool seen_on_wire;
-    atomic_bool complete; /* every session that others hold is held here too, as far as is known */
+    atomic_llong asked_ms; /* cluster time at which Tomcats were asked for its sessions last */
+    atomic_bool complete;  /* every session that others hold is held here too, as far as is known */
 };
 
 #endif
