@@ -16,6 +16,7 @@
 
 #include <stdio.h>
 
+#define ON_THE_WAY_MS    250
 #define ASKED_SLACK_MS   1000 /* messages are under way for that long at most, or nearly */
 #define SWEEP_MS         250
 #define SWEEP_PASSES     240 /* sweeps in which the whole table is looked at: a minute */
@@ -51,6 +52,9 @@ void manager_hear_time(struct manager *m, const struct loop *loop, int64_t clust
 
     if (cluster_ms <= 0 || cluster_ms > INT64_MAX / 2)
         return;
+    /* A little behind is what the way here has cost: clocks that agree stay in use as they are. */
+    if (have_ms == MANAGER_TIME_UNKNOWN && ahead_ms < 0 && ahead_ms > -ON_THE_WAY_MS)
+        ahead_ms = 0;
     while ((ahead_ms > have_ms || have_ms == MANAGER_TIME_UNKNOWN) &&
            !atomic_compare_exchange_weak(&m->ahead_ms, &have_ms, ahead_ms))
         continue;
@@ -179,6 +183,21 @@ static void tell_full(struct manager *m, struct loop *loop)
                 (unsigned long long)table_conf(m->table)->max_bytes);
 }
 
+/* What cannot be taken out of a message costs itself only; it must not go unnoticed. */
+static void tell_left_out(struct manager *m, const struct received *r, const struct change *c)
+{
+    char who[ADDR_TEXT_MAX], id[LOG_ID_MAX];
+
+    if (c->left_out == 0)
+        return;
+    metric_add(m->metrics, values_left_out, c->left_out);
+    log_limited(
+        loop_mono_ms(r->loop), LOG_WARN,
+        "%u values of session %s of %s from %s were left out: they cannot be cut from its stream, or the "
+        "sender failed to write them",
+        c->left_out, log_id(id, c->id), c->context->name, source_text(r, who, sizeof who));
+}
+
 static void apply_session(struct manager *m, const struct received *r, const struct session_msg *msg,
                           struct context *c)
 {
@@ -192,6 +211,7 @@ static void apply_session(struct manager *m, const struct received *r, const str
         tell_undecodable(m, r, msg->event, e, field);
         return;
     }
+    tell_left_out(m, r, change);
     if (table_apply(m->table, change, table_now(r->loop)) == TABLE_FULL)
         tell_full(m, r->loop);
     change_unref(change);
@@ -228,6 +248,7 @@ static void apply_block(struct manager *m, const struct received *r, const struc
             if (s.is_valid) {
                 struct change *change =
                     tomcat_state_to_change(&s, c, version_head(&r->source_rec->id), offset, snapshot, now);
+                tell_left_out(m, r, change);
                 if (table_apply(m->table, change, table_now(r->loop)) == TABLE_FULL)
                     tell_full(m, r->loop);
                 change_unref(change);
@@ -247,9 +268,36 @@ static void post_event(struct manager *m, const struct received *r, const struct
         manager_post(m, r->source, msg->has_context ? msg->context : (struct span){NULL, 0}, fn);
 }
 
+/* Without the host in front: what the same application is called when <Cluster> stands in <Host>. */
+static struct span without_host(const char *name)
+{
+    const char *hash = strchr(name, '#');
+
+    return span_str(hash && hash[1] != '#' ? hash + 1 : name);
+}
+
+/* A member that calls its contexts otherwise than the configuration does replicates past them. */
+static void compare_name(struct manager *m, const struct member *from, const struct context *c)
+{
+    struct context **all;
+    size_t n = table_contexts_all(m->table, &all);
+
+    for (size_t i = 0; i < n && !c->configured; i++)
+        if (all[i]->configured && !all[i]->internal &&
+            span_eq(without_host(all[i]->name), without_host(c->name)))
+            log_warn("member %s speaks of context [%s], the configuration of [%s]: these are two contexts. A "
+                     "Tomcat "
+                     "says host#context when <Cluster> stands in <Engine>, and the context alone in <Host>",
+                     from->name, c->name, all[i]->name);
+    mem_free(all);
+}
+
 static void post_first_sight(struct manager *m, const struct received *r, struct context *c, int32_t event)
 {
-    if (!atomic_exchange(&c->seen_on_wire, true) && event != SESSION_GET_ALL && r->source)
+    if (atomic_exchange(&c->seen_on_wire, true) || !r->source)
+        return;
+    compare_name(m, r->source, c);
+    if (event != SESSION_GET_ALL)
         manager_post(m, r->source, span_str(c->name), transfer_on_first_sight);
 }
 

@@ -10,6 +10,7 @@
 #include "clusterd/util/hash.h"
 #include "clusterd/util/mem.h"
 #include "clusterd/wire/delta.h"
+#include "clusterd/wire/mutf.h"
 #include "clusterd/wire/value.h"
 
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #define CREATED_SLACK_MS 1000
 
 #define LISTENER_NAME_LEN 16
+#define DELTA_NAME_MAX    21845 /* bytes: each may become three, and Java's UTF holds 65535 */
 
 static struct span listener_name(struct span value, char out[LISTENER_NAME_LEN + 1])
 {
@@ -91,6 +93,7 @@ static enum err add_delta(struct change *c, const struct session_msg *msg, int64
     c->version.seq = rank_within_ms(&delta, c->version.time_ms - stamped_ms, c->version.seq);
     for (uint32_t i = 0; i < delta.n; i++)
         add_action(c, &delta.actions[i]);
+    c->left_out = delta.n_dropped;
     delta_fini(&delta);
     return ERR_OK;
 }
@@ -159,8 +162,12 @@ static int32_t interval_of(const struct change_entry *e)
     return s > INT32_MAX ? INT32_MAX : (int32_t)s;
 }
 
+/* False: it has no form at a Tomcat. A name that is no text in any encoding of Java's stays among clusterd
+ * nodes. */
 static bool to_action(const struct change_entry *e, struct delta_action *a)
 {
+    if (!mutf_utf8_valid(e->name) || e->name.n > DELTA_NAME_MAX)
+        return false;
     *a = (struct delta_action){.op = e->present ? DELTA_SET : DELTA_REMOVE, .name = e->name};
     switch (e->kind) {
     case ENTRY_DEADLINE:
@@ -297,6 +304,7 @@ struct change *tomcat_state_to_change(const struct state_session *s, struct cont
         change_set(c, ENTRY_NOTE, SPAN_LIT(STATE_NOTE_SESSION_ID), blob_ref(s->note_id), v);
     if (s->note_request)
         change_set(c, ENTRY_NOTE, SPAN_LIT(STATE_NOTE_REQUEST), blob_ref(s->note_request), v);
+    c->left_out = s->n_dropped;
     for (uint32_t i = 0; i < s->n_attributes; i++)
         change_set(c, ENTRY_ATTRIBUTE, s->attributes[i].name, blob_ref(s->attributes[i].value), v);
     for (uint32_t i = 0; i < s->n_listeners; i++) {
@@ -326,7 +334,7 @@ static int32_t interval_for_state(const struct change *c)
 
 static void add_state_entry(struct state_session *s, const struct change_entry *e)
 {
-    if (!e->present)
+    if (!e->present || !mutf_utf8_valid(e->name))
         return;
     switch (e->kind) {
     case ENTRY_ATTRIBUTE:

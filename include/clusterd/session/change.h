@@ -51,6 +51,7 @@ struct change {
     enum change_life life_kind;
     struct version life;
     struct version floor;    /* entries below it are gone; none = says nothing */
+    uint32_t left_out;       /* values of a Tomcat message that could not be taken out of it */
     bool created;            /* front door: the session did not exist before (Tomcats get CREATED) */
     bool touches;            /* counts as an access */
     bool life_front;         /* with OPEN: opened by the front door: without a TTL it never ends by time */

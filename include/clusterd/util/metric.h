@@ -35,6 +35,7 @@
     X(ack_timeouts, "acknowledgements that did not come in time")                          \
     X(bytes_received, "bytes received from members")                                       \
     X(bytes_sent, "bytes sent to members")                                                 \
+    X(values_left_out, "attribute values that could not be taken out of a message")        \
     X(sessions_created, "sessions created")                                                \
     X(sessions_expired, "sessions ended by time")                                          \
     X(sessions_rejected, "sessions refused because a limit was reached")                   \
