@@ -679,6 +679,7 @@ void transfer_start(struct manager *m)
         finish(m->transfer, false);
     } else {
         begin(m->transfer);
+        tell_nodes(m->transfer); /* those that were heard before wait for it, too, when all start at once */
     }
     view_unref(v);
 }
