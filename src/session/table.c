@@ -9,7 +9,7 @@
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
 
-#define ALIAS_HOPS_MAX  16    /* an id changes at login and at fail-over: chains are short */
+#define ALIAS_HOPS_MAX  1024  /* an id changes at login and at fail-over, but a client may RENAME in a loop */
 #define PARKED_MAX      10000 /* changes */
 #define HARD_LIMIT(max) ((max) + (max) / 20)
 
