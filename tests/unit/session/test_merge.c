@@ -344,6 +344,35 @@ START_TEST(old_id_is_never_seen_again)
 }
 END_TEST
 
+/* A node that was out of touch hears of all changes of an id but the first, which comes last. */
+START_TEST(first_of_many_renames_comes_last)
+{
+    struct table *t = new_table();
+    struct history h = {0};
+    char from[16], to[16] = "id-0";
+
+    created(&h, t, to, at_time(0, 1));
+    delta(&h, t, to, at_time(1, 1), "a", "1");
+    for (int i = 1; i <= 40; i++) {
+        memcpy(from, to, sizeof to);
+        snprintf(to, sizeof to, "id-%d", i);
+        renamed(&h, t, from, to, at_time(10 * i, 1));
+    }
+    for (size_t i = 0; i < h.n; i++)
+        if (i != 2)
+            apply(t, &h.changes[i]);
+    ck_assert(alive(t, "id-0"));
+    apply(t, &h.changes[2]);
+    ck_assert(!alive(t, "id-0"));
+    struct change *c = table_snapshot(t, table_context_find(t, ctx_name), text("id-40"), false, now);
+    ck_assert_ptr_nonnull(c);
+    ck_assert_uint_eq(c->n, 1);
+    change_unref(c);
+    history_fini(&h);
+    table_free(t);
+}
+END_TEST
+
 /* A Tomcat's message ids have no order: within a millisecond the numbers say nothing. */
 START_TEST(one_millisecond_of_a_tomcat)
 {
@@ -449,5 +478,5 @@ START_TEST(codec_is_exact_and_bounded)
 END_TEST
 
 CLUSTERD_SUITE(merge, &any_order_gives_the_same, &logout_wins, &delta_before_created_is_kept,
-               &old_id_is_never_seen_again, &one_millisecond_of_a_tomcat, &created_anew_after_its_end,
-               &codec_is_exact_and_bounded)
+               &old_id_is_never_seen_again, &first_of_many_renames_comes_last, &one_millisecond_of_a_tomcat,
+               &created_anew_after_its_end, &codec_is_exact_and_bounded)
