@@ -394,6 +394,8 @@ int64_t cluster_correct_time(const struct member *m, int64_t theirs_ms, int64_t 
     int64_t ms = (int64_t)((uint64_t)theirs_ms - (uint64_t)cluster_clock_offset(m));
     bool known = m && atomic_load(&m->clock_known);
 
+    if (ms < 0)
+        ms = 0; /* before 1970: no clock says so */
     if (ms > now_ms + FUTURE_MAX_MS)
         return known ? now_ms + FUTURE_MAX_MS : now_ms;
     return !known && ms < now_ms - PAST_MAX_MS ? now_ms : ms;

@@ -203,7 +203,7 @@ static struct version rd_version(struct rd *in, const char *field)
 {
     struct version v;
 
-    v.time_ms = rd_i64(in, field);
+    v.time_ms = version_clamp_time(rd_i64(in, field));
     v.writer = rd_u32(in, field);
     v.seq = rd_u32(in, field);
     return v;
@@ -216,6 +216,18 @@ static struct span rd_span16(struct rd *in, size_t max, const char *field)
     if (n > max)
         rd_fail(in, ERR_TOO_BIG, field);
     return rd_bytes(in, n, field);
+}
+
+/* Seconds are what a Java int holds; a time left may be longer than any time that is believed. */
+static int64_t rd_number(struct rd *in, enum entry_kind kind)
+{
+    int64_t n = rd_i64(in, "entry number");
+
+    if (kind == ENTRY_DEADLINE)
+        return version_clamp_time(n);
+    if (n < INT32_MIN || n > INT32_MAX)
+        rd_fail(in, ERR_BAD, "entry number");
+    return n;
 }
 
 static void decode_entry(struct rd *in, struct change *c)
@@ -232,7 +244,7 @@ static void decode_entry(struct rd *in, struct change *c)
         if (!in->err)
             change_remove(c, kind, name, v);
     } else if (is_number(kind)) {
-        int64_t number = rd_i64(in, "entry number");
+        int64_t number = rd_number(in, kind);
         if (!in->err)
             change_set_number(c, kind, number, v);
     } else {
@@ -253,7 +265,7 @@ static void decode_body(struct rd *in, unsigned flags, struct change *c)
     if (flags & F_FLOOR)
         c->floor = rd_version(in, "floor");
     if (flags & F_CREATED_AT)
-        c->created_wall_ms = rd_i64(in, "creation time");
+        c->created_wall_ms = version_clamp_time(rd_i64(in, "creation time"));
     if (flags & F_TOUCHES)
         c->idle_ms = rd_u32(in, "idle time");
     c->touches = flags & F_TOUCHES;

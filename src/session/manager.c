@@ -48,10 +48,9 @@ bool manager_knows_time(const struct manager *m)
 
 void manager_hear_time(struct manager *m, const struct loop *loop, int64_t cluster_ms)
 {
-    long long ahead_ms = cluster_ms - loop_steady_ms(loop), have_ms = atomic_load(&m->ahead_ms);
-
-    if (cluster_ms <= 0 || cluster_ms > INT64_MAX / 2)
+    if (cluster_ms <= 0 || cluster_ms > VERSION_TIME_MAX / 2)
         return;
+    long long ahead_ms = cluster_ms - loop_steady_ms(loop), have_ms = atomic_load(&m->ahead_ms);
     /* A little behind is what the way here has cost: clocks that agree stay in use as they are. */
     if (have_ms == MANAGER_TIME_UNKNOWN && ahead_ms < 0 && ahead_ms > -ON_THE_WAY_MS)
         ahead_ms = 0;

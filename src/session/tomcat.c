@@ -7,6 +7,7 @@
 #include "tomcat.h"
 
 #include "clusterd/session/context.h"
+#include "clusterd/session/table.h"
 #include "clusterd/util/hash.h"
 #include "clusterd/util/mem.h"
 #include "clusterd/wire/delta.h"
@@ -287,12 +288,14 @@ void tomcat_messages_fini(struct tomcat_messages *m)
 struct change *tomcat_state_to_change(const struct state_session *s, struct context *context, uint32_t writer,
                                       int64_t offset_ms, int64_t snapshot_ms, int64_t now_wall_ms)
 {
-    int64_t access = s->this_access_ms + offset_ms;
+    int64_t access = version_clamp_time(s->this_access_ms) + offset_ms;
     struct version v = {access < snapshot_ms ? access : snapshot_ms, writer, 0};
     struct change *c = change_new(context, s->id, v);
 
     c->life_kind = CHANGE_LIFE_OPEN;
-    c->created_wall_ms = s->creation_ms + offset_ms;
+    c->created_wall_ms = version_clamp_time(s->creation_ms) + offset_ms;
+    if (c->created_wall_ms > snapshot_ms)
+        c->created_wall_ms = snapshot_ms;
     c->life = (struct version){c->created_wall_ms, writer, 0};
     c->touches = true;
     c->idle_ms = now_wall_ms > access ? now_wall_ms - access : 0;
@@ -305,8 +308,13 @@ struct change *tomcat_state_to_change(const struct state_session *s, struct cont
     if (s->note_request)
         change_set(c, ENTRY_NOTE, SPAN_LIT(STATE_NOTE_REQUEST), blob_ref(s->note_request), v);
     c->left_out = s->n_dropped;
-    for (uint32_t i = 0; i < s->n_attributes; i++)
-        change_set(c, ENTRY_ATTRIBUTE, s->attributes[i].name, blob_ref(s->attributes[i].value), v);
+    for (uint32_t i = 0; i < s->n_attributes; i++) {
+        const struct state_attribute *a = &s->attributes[i];
+        if (a->name.n <= TABLE_NAME_MAX)
+            change_set(c, ENTRY_ATTRIBUTE, a->name, blob_ref(a->value), v);
+        else
+            c->left_out++;
+    }
     for (uint32_t i = 0; i < s->n_listeners; i++) {
         char name[LISTENER_NAME_LEN + 1];
         change_set(c, ENTRY_LISTENER, listener_name(blob_span(s->listeners[i]), name),

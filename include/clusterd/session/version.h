@@ -11,6 +11,10 @@
 
 #include "clusterd/util/ident.h"
 
+/* No time further from 1970 than this is believed: 140,000 years, so sums of times stay far within int64_t.
+ */
+#define VERSION_TIME_MAX (INT64_C(1) << 52)
+
 struct version {
     int64_t time_ms;
     uint32_t writer, seq;
@@ -23,6 +27,10 @@ static inline int version_cmp(struct version a, struct version b)
     if (a.writer != b.writer)
         return a.writer < b.writer ? -1 : 1;
     return a.seq < b.seq ? -1 : a.seq > b.seq;
+}
+static inline int64_t version_clamp_time(int64_t ms)
+{
+    return ms > VERSION_TIME_MAX ? VERSION_TIME_MAX : ms < -VERSION_TIME_MAX ? -VERSION_TIME_MAX : ms;
 }
 static inline bool version_is_none(struct version v)
 {
