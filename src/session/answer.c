@@ -3,11 +3,12 @@
  * Answers to requests for state; see answer.h. Each answer is a little machine that sends a batch, waits
  * until it is acknowledged, and sends the next:
  *
- *   WAITING --(context settled, or 10 s)--> STATE --(walk over)--> AUTH --(walk over)--> gone
+ *   waiting --(context settled, or 10 s)--> sending --(walk over)--> gone
  *
  * To a Tomcat every session is an ALL_SESSION_DATA of its own: a class that it lacks costs that session only,
- * and no frame comes near what it gives up on. TRANSFERCOMPLETE goes out when all of them are acknowledged;
- * the auth types, which a state block cannot carry, follow as deltas.
+ * and no frame comes near what it gives up on. What a state block cannot carry, auth type and notes, goes
+ * behind it as a delta, which a Tomcat keeps until the end of the transfer. TRANSFERCOMPLETE goes out when
+ * all of it is acknowledged.
  */
 #include "answer.h"
 
@@ -23,16 +24,13 @@
 #define OWN_BLOCK_BYTES (64u << 10)
 #define SYNC_OPTIONS    (SEND_USE_ACK | SEND_SYNCHRONIZED_ACK)
 
-enum phase { PHASE_WAITING, PHASE_STATE, PHASE_AUTH };
-
 struct answer {
     struct link link;
     struct manager *manager;
     struct member *to;
     struct context *context; /* NULL: own form, all contexts */
     uint32_t request;        /* own form */
-    enum phase phase;
-    bool dropped; /* the member is gone or we stop: ends when the batch comes back */
+    bool dropped;            /* the member is gone or we stop: ends when the batch comes back */
     bool in_flight;
     uint64_t at; /* walk */
     uint64_t sent, left_out;
@@ -105,6 +103,17 @@ static void send_message(struct answer *a, enum session_event event, const char 
     buf_fini(&unique);
 }
 
+static void send_rest(struct answer *a, const struct change *c)
+{
+    struct buf body = {0};
+    char *id = mem_strndup((const char *)c->id.p, c->id.n);
+
+    if (tomcat_rest_delta(c, &body))
+        send_message(a, SESSION_DELTA, id, buf_span(&body), true, c->flow, &a->delivery);
+    mem_free(id);
+    buf_fini(&body);
+}
+
 static void send_state(void *arg, struct change *c)
 {
     struct answer *a = arg;
@@ -113,23 +122,11 @@ static void send_state(void *arg, struct change *c)
 
     if (tomcat_state_from_change(c, now, manager_offset_to(a->manager, a->to), &body) == ERR_OK) {
         send_message(a, SESSION_ALL_DATA, SESSION_ID_ALL_DATA, buf_span(&body), true, c->flow, &a->delivery);
+        send_rest(a, c);
         a->sent++;
     } else {
         a->left_out++;
     }
-    buf_fini(&body);
-    change_unref(c);
-}
-
-static void send_auth(void *arg, struct change *c)
-{
-    struct answer *a = arg;
-    struct buf body = {0};
-    char *id = mem_strndup((const char *)c->id.p, c->id.n);
-
-    if (tomcat_auth_delta(c, &body))
-        send_message(a, SESSION_DELTA, id, buf_span(&body), true, c->flow, &a->delivery);
-    mem_free(id);
     buf_fini(&body);
     change_unref(c);
 }
@@ -170,8 +167,7 @@ static void next_batch(struct answer *a)
         table_walk(t, NULL, true, &a->at, BATCH_SESSIONS, now, add_own, a);
         flush_block(a);
     } else {
-        table_walk(t, a->context, false, &a->at, BATCH_SESSIONS, now,
-                   a->phase == PHASE_STATE ? send_state : send_auth, a);
+        table_walk(t, a->context, false, &a->at, BATCH_SESSIONS, now, send_state, a);
     }
     delivery_seal(&a->delivery);
 }
@@ -203,15 +199,12 @@ static void walk_is_over(struct answer *a)
 {
     if (!a->context) {
         end_own(a);
-    } else if (a->phase == PHASE_STATE) {
-        send_message(a, SESSION_TRANSFER_COMPLETE, SESSION_ID_TRANSFER_COMPLETE, (struct span){0}, false, 0,
-                     NULL);
-        tell_done(a);
-        a->phase = PHASE_AUTH;
-        next_batch(a);
-    } else {
-        end(a);
+        return;
     }
+    send_message(a, SESSION_TRANSFER_COMPLETE, SESSION_ID_TRANSFER_COMPLETE, (struct span){0}, false, 0,
+                 NULL);
+    tell_done(a);
+    end(a);
 }
 
 static void on_batch(struct delivery *d, bool cancelled)
@@ -231,7 +224,6 @@ static void on_batch(struct delivery *d, bool cancelled)
 
 static void begin_state(struct answer *a)
 {
-    a->phase = PHASE_STATE;
     a->snapshot_ms = manager_time(a->manager, main_loop(a));
     if (a->context && atomic_load(&a->context->sessions) == 0) {
         struct buf body = {0};
@@ -306,7 +298,6 @@ static void answer_context(struct manager *m, struct member *from, struct contex
             begin_state(a);
         return;
     }
-    a->phase = PHASE_WAITING;
     timer_start(&a->timer, POLL_MS);
 }
 

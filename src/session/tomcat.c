@@ -408,15 +408,25 @@ void tomcat_state_empty(struct buf *out)
     ASSERT(e == ERR_OK);
 }
 
-bool tomcat_auth_delta(const struct change *c, struct buf *out)
+static bool is_rest(const struct change_entry *e)
 {
-    for (size_t i = 0; i < c->n; i++) {
-        if (c->entries[i].kind != ENTRY_AUTH_TYPE || !c->entries[i].present)
-            continue;
-        struct delta_action action = {
-            .type = DELTA_AUTH_TYPE, .name = SPAN_LIT(DELTA_NAME_AUTH_TYPE), .value = c->entries[i].value};
-        struct delta delta = {.session_id = c->id, .n = 1, .actions = &action};
-        return delta_encode(&delta, out) == ERR_OK;
-    }
-    return false;
+    if (!e->present)
+        return false;
+    return e->kind == ENTRY_AUTH_TYPE ||
+           (e->kind == ENTRY_NOTE && !span_eq(e->name, SPAN_LIT(STATE_NOTE_SESSION_ID)) &&
+            !span_eq(e->name, SPAN_LIT(STATE_NOTE_REQUEST)));
+}
+
+bool tomcat_rest_delta(const struct change *c, struct buf *out)
+{
+    struct delta delta = {.session_id = c->id, .actions = mem_array(c->n, sizeof *delta.actions)};
+
+    for (size_t i = 0; i < c->n; i++)
+        if (is_rest(&c->entries[i]) && to_action(&c->entries[i], &delta.actions[delta.n]))
+            delta.n++;
+    bool any = delta.n && delta_encode(&delta, out) == ERR_OK;
+    for (uint32_t i = 0; i < delta.n; i++)
+        blob_unref(delta.actions[i].value);
+    mem_free(delta.actions);
+    return any;
 }

@@ -39,7 +39,8 @@ fallible tomcat_state_from_change(const struct change *c, int64_t now_wall_ms, i
                                   struct buf *out);
 /* The body of a block without sessions. */
 void tomcat_state_empty(struct buf *out);
-/* The auth type travels in a delta only: true when the session has one, with the delta's body appended. */
-bool tomcat_auth_delta(const struct change *c, struct buf *out);
+/* Auth type and most notes travel in deltas only: true when the session has any, with the body of a delta
+ * that sets them appended. */
+bool tomcat_rest_delta(const struct change *c, struct buf *out);
 
 #endif
