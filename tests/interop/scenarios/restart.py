@@ -70,6 +70,8 @@ class People:
         listened = self._new('listener')
         listened('listen', name='ear')
         listened.set('x', type='int', value=1)
+        noted = self._new('a note')
+        noted('note', name='memo', value='x')
 
     def with_ids(self):
         for i in range(3):
@@ -137,13 +139,15 @@ class People:
         for name, dump in found.items():
             check(dump['id'] == self.alive[name].id, f'"{name}" is held by its own node', dump)
             dump['attributes'] = self.alive[name].wrote
+            if self.alive[name].tomcat.version == 9:
+                del dump['notes']
         self.dead_ids += [i for b in self.alive.values() for i in b.old_ids if i != b.id]
         return found
 
 
-def comparable(dump):
-    """What a state transfer can carry: notes stay where they were, as between Tomcats."""
-    return {k: v for k, v in dump.items() if k != 'notes'}
+def comparable(dump, like):
+    """Without the notes where the writer does not replicate them (9.0.70)."""
+    return {k: v for k, v in dump.items() if k in like}
 
 
 def fill(people):
@@ -175,11 +179,7 @@ def is_all_in(node, people, expected):
 
 def check_tomcat(tomcat, people, expected, when):
     for name, dump in expected.items():
-        def same(dump=dump):
-            got = comparable(tomcat.peek(dump['id']))
-            check_equal(got, comparable(dump), f'"{name}" on {tomcat.name} {when}')
-            return True
-        eventually(f'"{name}" on {tomcat.name} {when}', same, 5)
+        check_equal(comparable(tomcat.peek(dump['id']), dump), dump, f'"{name}" on {tomcat.name} {when}')
     for i in people.dead_ids:
         check(tomcat.peek(i)['id'] is None, f'ended session {i} on {tomcat.name} {when}')
 

@@ -3,7 +3,7 @@
 
 import time
 
-from lab import CONTEXT, PREFIX, SECOND, check, check_equal, eventually
+from lab import CONTEXT, PREFIX, SECOND, as_map, check, check_equal, eventually
 from scenarios import scenario
 
 
@@ -13,11 +13,11 @@ def lost(expected, got):
             [i for i in expected if i in got and got[i] != expected[i]])
 
 
-def check_same(expected, got, what, samples=()):
+def check_same(expected, got, what, describe=lambda i: i):
     missing, extra, different = lost(expected, got)
     check(not (missing or extra or different),
           f'{what}: of {len(expected)} sessions {len(missing)} are missing, {len(different)} differ, {len(extra)} too many',
-          *(missing + extra + different)[:3], *samples)
+          *map(describe, (missing + extra + different)[:3]))
 
 
 def fill(tomcat, n, context='app', **parameters):
@@ -83,9 +83,15 @@ def give(lab, version_a, version_b):
     fill(first, odd, bytes=100, threads=2, bean=1)
     eventually('clusterd to hold the odd ones too', lambda: node.count() == n + odd, 60, 0.2)
     unusual = {i: h for i, h in first.hashes().items() if i not in usual}
-    eventually('every attribute', lambda: node.status()['session_bytes'] > 1024 * n, 10)
-    sample = min(usual)
-    sample_dump = first.peek(sample)
+    def counters():
+        got = node.status()
+        return got['session_bytes'], as_map(got['counters'])['messages_received']
+
+    def is_quiet():
+        before = counters()
+        time.sleep(0.5)
+        return counters() == before
+    eventually('no more messages', is_quiet)
     first.stop()
     status = node.status()
     check_equal(status['sessions'], n + odd, 'sessions in clusterd without any Tomcat')
@@ -94,7 +100,7 @@ def give(lab, version_a, version_b):
     second = lab.tomcat(version_b, 2, heap='1500m' if lab.full else '256m', without='app/Bean').start()
     got = second.hashes()
     check_same(usual, {i: h for i, h in got.items() if i not in unusual}, 'the Tomcat without the class',
-               [sample_dump, second.peek(sample)])
+               lambda i: (second.peek(i), node.session(i)))
     check(len(got) >= n, 'sessions of a missing class cost only themselves', len(got))
     lab.figure('Tomcat start s', f'{second.start_seconds:.1f}')
     lab.figure('of it transfer ms', received_ms(second, 0))
@@ -106,6 +112,7 @@ def give(lab, version_a, version_b):
 
     begun = time.monotonic()
     first.start()  # one that has the class: it asks clusterd, and has all
-    check_same(dict(usual, **unusual), first.hashes(), 'the Tomcat with the class')
+    check_same(dict(usual, **unusual), first.hashes(), 'the Tomcat with the class',
+               lambda i: (first.peek(i), node.session(i)))
     lab.figure('second start s', f'{time.monotonic() - begun:.1f}')
     node.stop()
