@@ -22,6 +22,9 @@ static void check_again(const struct session_msg *m)
     ASSERT(span_eq(again.unique_id, m->unique_id));
     ASSERT(session_event_name(m->event) != NULL);
     session_msg_fini(&again);
+    buf_clear(&bytes);
+    session_unique_id((enum session_event)m->event, m->session_id, m->context, m->timestamp_ms, &bytes);
+    ASSERT(bytes.n == 0 || span_starts_with(buf_span(&bytes), m->session_id));
     buf_fini(&bytes);
 }
 

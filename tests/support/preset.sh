@@ -10,7 +10,7 @@ regex=$2
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! { cmake --preset "$preset" && cmake --build --preset "$preset"; } >"$log" 2>&1; then
+if ! { cmake --preset "$preset" && cmake --build --preset "$preset" ${JOBS:+-j "$JOBS"}; } >"$log" 2>&1; then
     tail -n 50 "$log"
     echo "preset $preset does not build"
     exit 1
@@ -21,4 +21,4 @@ run=
 if setarch -R true 2>/dev/null; then
     run="setarch -R"
 fi
-$run ctest --test-dir "build/$preset" -R "$regex" --output-on-failure --no-tests=error
+$run ctest --test-dir "build/$preset" -R "$regex" --parallel "${JOBS:-$(nproc)}" --verbose --no-tests=error

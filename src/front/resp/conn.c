@@ -295,13 +295,14 @@ static void end_turn(struct conn *c)
 {
     struct buf *out = c->out;
     size_t hold = seal_pending(c);
+    struct span rest = out->n > hold ? span_of(out->p + hold, out->n - hold) : (struct span){NULL, 0};
 
     if (hold)
         stream_write(c->stream, span_of(out->p, hold));
     if (c->waits)
-        wr_bytes(&c->held, out->p + hold, out->n - hold);
+        wr_span(&c->held, rest);
     else
-        write_judged(c, span_of(out->p + hold, out->n - hold));
+        write_judged(c, rest);
     if (out->cap > KEEP_OUT)
         buf_fini(out);
     c->out = &c->held;
