@@ -124,10 +124,11 @@ class Node:
         self.log_path = self.folder / 'log'
         self.file = self.folder / 'clusterd.yaml'
         self.process = None
+        self.prefix = []    # words before the command: nsenter and the like
         self.settings = {
             'options': 'async', 'cluster_more': '', 'bind': '127.0.0.1', 'address': '127.0.0.1', 'auto_bind': 1,
             'level': 'info', 'control': self.control, 'redis': f'unix:{self.redis_path}', 'mcast_port': mcast_port,
-            'context': 'localhost#/shop', **more}
+            'context': 'localhost#/shop', 'allow': '127.0.0.0/8', **more}
         self.write(config)
 
     def write(self, config=None):
@@ -146,7 +147,7 @@ cluster:
     tcpListenAddress: {s['address']}
     tcpListenPort: {self.port}
     autoBind: {s['auto_bind']}
-    allowFrom: [127.0.0.0/8]
+    allowFrom: [{s['allow']}]
 contexts:
   list:
     - name: "{s['context']}"
@@ -162,7 +163,8 @@ log:
 
     def start(self, ready=True, env=None, stderr=None, **popen):
         own = open(self.log_path, 'ab') if stderr is None else None
-        self.process = subprocess.Popen([CLUSTERD, '--config', str(self.file)], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*self.prefix, CLUSTERD, '--config', str(self.file)],
+                                        stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=own or stderr, cwd=self.folder,
                                         env={**os.environ, **(env or {})}, **popen)
         if own:
