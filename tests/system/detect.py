@@ -32,7 +32,6 @@ import harness
 from harness import wait_for
 
 LIMIT_S = 10
-FIRST_PORT = 4001
 GONE = 'Received member disappeared:['
 BACK = 'Replication member added:['
 
@@ -70,10 +69,8 @@ class Cluster:
     def __init__(self, folder):
         folder = pathlib.Path(folder)
         folder.mkdir()
-        own = harness.has_namespace()
-        mcast = 45564 if own else harness.free_port(socket.SOCK_DGRAM)
-        self.nodes = [harness.Node(folder, f'n{i + 1}', mcast, port=FIRST_PORT + i if own else None,
-                                   options='sync,use_ack') for i in range(3)]
+        mcast = harness.free_port(socket.SOCK_DGRAM)
+        self.nodes = [harness.Node(folder, f'n{i + 1}', mcast, options='sync,use_ack') for i in range(3)]
         for node in self.nodes:
             node.start(ready=False)
         self.wait_whole()
@@ -180,7 +177,7 @@ def cut_off(folder, options):
     folder = folder / 'cable'
     folder.mkdir()
     cable = Cable()
-    a, victim = (harness.Node(folder, f'n{i}', 45564, port=FIRST_PORT, bind=f'10.9.0.{i}', address=f'10.9.0.{i}',
+    a, victim = (harness.Node(folder, f'n{i}', 45564, port=4001, bind=f'10.9.0.{i}', address=f'10.9.0.{i}',
                               allow='10.9.0.0/24') for i in (1, 2))
     victim.prefix = cable.prefix
     took_ms = []

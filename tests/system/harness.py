@@ -7,6 +7,7 @@ BIN is the folder of clusterd and clusterctl."""
 import json
 import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -51,9 +52,15 @@ def main():
 
 
 def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
+    """Below the range of outgoing connections, one of which might take it while its node is restarted."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 32000)
+        with socket.socket(socket.AF_INET, kind) as s:
+            try:
+                s.bind(('127.0.0.1', port))
+            except OSError:
+                continue
+            return port
 
 
 def wait_for(what, condition, limit_s=WAIT_S):

@@ -36,7 +36,6 @@ READERS = 8
 PAUSE_S = 0.012         # of a writer between two writes, on average; the storm is about order, not about load
 STOP_S = 0.4            # how long nodes are stopped; far below the 3 s after which a member is lagging
 FOCUS_BYTES = 20000     # of a value in that time
-FIRST_PORT = 4001       # below the range of ports that outgoing connections get
 COMPLETE_S = 90         # the longest that a restarted node may need
 BOTH = 0.1              # how often a second node is killed with the first: the third still holds all
 WAYS = OTHERS_STOPPED, ITS_ACK, OTHERS_ACK, ANY_TIME = (
@@ -164,13 +163,8 @@ class Storm:
         self.focus = None       # the one node that writers go to, as fast as they can
         self.aim = None         # (victims, node whose acknowledgement triggers) while a kill waits for its moment
         self.killed = None      # future of that kill
-        mcast = 45564 if harness.has_namespace() else harness.free_port(socket.SOCK_DGRAM)
-        self.nodes = [harness.Node(folder, f'n{i + 1}', mcast, port=self.port(i), options='sync,use_ack')
-                      for i in range(3)]
-
-    @staticmethod
-    def port(i):
-        return FIRST_PORT + i if harness.has_namespace() else harness.free_port()
+        mcast = harness.free_port(socket.SOCK_DGRAM)
+        self.nodes = [harness.Node(folder, f'n{i + 1}', mcast, options='sync,use_ack') for i in range(3)]
 
     def now(self):
         return time.monotonic() - self.began
