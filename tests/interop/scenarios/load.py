@@ -98,7 +98,7 @@ def is_equal(node, clients, kind):
     return True
 
 
-@scenario('load', seconds=150)
+@scenario('load', variants=('10', '9'), seconds=150)
 def load(lab, version_a, version_b):
     """channelSendOptions 8 under load: every value, principal and auth type is in clusterd, no old id resolves."""
     n = 3000 if lab.full else 300

@@ -67,7 +67,7 @@ def late(lab, version, _):
     node.stop()
 
 
-@scenario('give', seconds=120)
+@scenario('give', variants=('10', '9'), seconds=120)
 def give(lab, version_a, version_b):
     """clusterd alone holds many sessions; a Tomcat that lacks a class starts: it has all others, by hash."""
     n, odd = (100000, 1000) if lab.full else (3000, 30)
