@@ -14,6 +14,9 @@
 /* A login makes a session and changes its id in one request, in one millisecond, and a Tomcat's CREATED may
  * come last: only what is clearly later than the change is another session. */
 #define REOPEN_SLACK_MS 1000
+/* Fewer entries than this are searched one by one. Whoever sends more must not cost a comparison for each
+ * pair. */
+#define INDEX_FROM 32
 
 struct span session_table_key(const struct context *c, struct span id, uint8_t *out)
 {
@@ -64,8 +67,41 @@ static void drop_entries(struct session *s)
     for (uint32_t i = 0; i < s->n; i++)
         entry_fini(&s->entries[i]);
     mem_free(s->entries);
+    mem_free(s->index);
     s->entries = NULL;
-    s->n = s->cap = 0;
+    s->index = NULL;
+    s->n = s->cap = s->index_cap = 0;
+}
+
+static bool is_entry(const struct entry *e, enum entry_kind kind, struct span name)
+{
+    return e->kind == kind && span_eq(blob_span(e->name), name);
+}
+
+/* Where the entry stands in the index, or the free place that it would get. */
+static uint32_t *index_place(const struct session *s, enum entry_kind kind, struct span name)
+{
+    uint32_t mask = s->index_cap - 1, at = (uint32_t)hash_mix(hash_keyed(name), (uint64_t)kind) & mask;
+
+    while (s->index[at] && !is_entry(&s->entries[s->index[at] - 1], kind, name))
+        at = (at + 1) & mask;
+    return &s->index[at];
+}
+
+/* Makes the index anew, with room for twice the entries. */
+static void index_all(struct session *s)
+{
+    mem_free(s->index);
+    s->index = NULL;
+    s->index_cap = 0;
+    if (s->n < INDEX_FROM)
+        return;
+    s->index_cap = INDEX_FROM;
+    while (s->index_cap / 4 < s->n)
+        s->index_cap *= 2;
+    s->index = mem_array(s->index_cap, sizeof *s->index);
+    for (uint32_t i = 0; i < s->n; i++)
+        *index_place(s, (enum entry_kind)s->entries[i].kind, blob_span(s->entries[i].name)) = i + 1;
 }
 
 void session_free(struct session *s)
@@ -83,7 +119,8 @@ struct span session_id(const struct session *s)
 size_t session_bytes(const struct session *s)
 {
     /* 16 bytes a block is what the allocator adds, 16 a session its place in the table. */
-    size_t n = sizeof *s + SESSION_TAG_LEN + s->id_len + 32 + s->cap * sizeof *s->entries;
+    size_t n = sizeof *s + SESSION_TAG_LEN + s->id_len + 32 + s->cap * sizeof *s->entries +
+               s->index_cap * sizeof *s->index;
 
     for (uint32_t i = 0; i < s->n; i++) {
         const struct entry *e = &s->entries[i];
@@ -95,8 +132,12 @@ size_t session_bytes(const struct session *s)
 
 struct entry *session_find(const struct session *s, enum entry_kind kind, struct span name)
 {
+    if (s->index) {
+        uint32_t place = *index_place(s, kind, name);
+        return place ? &s->entries[place - 1] : NULL;
+    }
     for (uint32_t i = 0; i < s->n; i++)
-        if (s->entries[i].kind == kind && span_eq(blob_span(s->entries[i].name), name))
+        if (is_entry(&s->entries[i], kind, name))
             return &s->entries[i];
     return NULL;
 }
@@ -150,6 +191,10 @@ static struct entry *add_entry(struct session *s, enum entry_kind kind, struct s
     }
     struct entry *e = &s->entries[s->n++];
     *e = (struct entry){.kind = (uint8_t)kind, .name = name.n ? blob_new(name) : NULL};
+    if (s->index && s->n <= s->index_cap / 2)
+        *index_place(s, kind, name) = s->n;
+    else
+        index_all(s);
     return e;
 }
 
@@ -185,6 +230,15 @@ static bool merge_entry(struct session *s, const struct change_entry *ce, struct
     return true;
 }
 
+/* After some were taken out and the others moved up. */
+static void keep_entries(struct session *s, uint32_t kept)
+{
+    if (kept == s->n)
+        return;
+    s->n = kept;
+    index_all(s);
+}
+
 static bool raise_floor(struct session *s, struct version floor)
 {
     if (version_cmp(floor, s->floor) <= 0)
@@ -197,7 +251,7 @@ static bool raise_floor(struct session *s, struct version floor)
         else
             s->entries[kept++] = s->entries[i];
     }
-    s->n = kept;
+    keep_entries(s, kept);
     return true;
 }
 
@@ -399,5 +453,5 @@ void session_forget_removed(struct session *s, uint64_t mono_ms, uint64_t keep_m
         else
             s->entries[kept++] = s->entries[i];
     }
-    s->n = kept;
+    keep_entries(s, kept);
 }

@@ -36,7 +36,8 @@ struct session {
     uint64_t access_mono_ms;  /* last access known */
     uint64_t changed_mono_ms; /* last change here, of whatever age */
     struct entry *entries;
-    uint32_t n, cap;
+    uint32_t *index; /* of many entries: place + 1, by a hash of kind and name; NULL for few */
+    uint32_t n, cap, index_cap;
     uint8_t kind;      /* enum session_kind */
     uint8_t life_kind; /* enum change_life */
     bool life_front, by_clusterd, is_new;
