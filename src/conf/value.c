@@ -207,6 +207,30 @@ enum err value_parse(const struct option_spec *row, const char *text, void *fiel
     return ERR_BAD;
 }
 
+/* What a reader of YAML takes for a line break, or refuses, beyond ASCII; as UTF-8. */
+static const struct {
+    const char *utf8, *escaped;
+} unquotable[] = {{"\xe2\x80\xa8", "\\u2028"},
+                  {"\xe2\x80\xa9", "\\u2029"},
+                  {"\xef\xbb\xbf", "\\ufeff"},
+                  {"\xef\xbf\xbe", "\\ufffe"},
+                  {"\xef\xbf\xbf", "\\uffff"}};
+
+/* How many bytes of the text were written escaped, if any. */
+static size_t escape_wide(const uint8_t *p, struct buf *out)
+{
+    if (p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0) {
+        wr_printf(out, "\\x%02x", p[1]);
+        return 2;
+    }
+    for (size_t i = 0; i < sizeof unquotable / sizeof *unquotable; i++)
+        if (strncmp((const char *)p, unquotable[i].utf8, 3) == 0) {
+            wr_text(out, unquotable[i].escaped);
+            return 3;
+        }
+    return 0;
+}
+
 void value_quote(const char *text, struct buf *out)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
@@ -217,7 +241,10 @@ void value_quote(const char *text, struct buf *out)
     }
     wr_u8(out, '"');
     for (const uint8_t *p = (const uint8_t *)text; *p; p++) {
-        if (*p == '"' || *p == '\\')
+        size_t wide = escape_wide(p, out);
+        if (wide)
+            p += wide - 1;
+        else if (*p == '"' || *p == '\\')
             wr_printf(out, "\\%c", *p);
         else if (*p < 0x20 || *p == 0x7F)
             wr_printf(out, "\\x%02x", *p);

@@ -413,6 +413,27 @@ START_TEST(dump)
 }
 END_TEST
 
+/* What YAML takes for line breaks, or for no text at all, comes back as it was. */
+START_TEST(dump_wide_breaks)
+{
+    struct sample s, back;
+    struct buf text = {0};
+
+    accepted("className: StaticMembershipService\n"
+             "name: \"a\\u0080\\N\\x9f\\_b \\L \\P\\\\ \\ufeff\\ufffe\\uffff\\ufffd\"\n",
+             &s);
+    ck_assert_str_eq(s.name,
+                     "a\xc2\x80\xc2\x85\xc2\x9f\xc2\xa0"
+                     "b \xe2\x80\xa8 \xe2\x80\xa9\\ \xef\xbb\xbf\xef\xbf\xbe\xef\xbf\xbf\xef\xbf\xbd");
+    option_dump(rows, &s, 0, false, &text);
+    accepted(buf_cstr(&text), &back);
+    ck_assert_str_eq(back.name, s.name);
+    buf_fini(&text);
+    option_free(rows, &s);
+    option_free(rows, &back);
+}
+END_TEST
+
 START_TEST(dump_documents)
 {
     struct sample s = {0};
@@ -453,4 +474,5 @@ START_TEST(changes)
 END_TEST
 
 CLUSTERD_SUITE(option, &defaults, &all_types, &older_names, &class_names, &wrong_values, &bytes,
-               &unknown_keys, &all_mistakes_at_once, &required, &dump, &dump_documents, &changes)
+               &unknown_keys, &all_mistakes_at_once, &required, &dump, &dump_wide_breaks, &dump_documents,
+               &changes)
