@@ -102,15 +102,17 @@ void change_remove(struct change *c, enum entry_kind kind, struct span name, str
     add(c, kind, name, v);
 }
 
-bool change_has(const struct change *c, enum entry_kind kind, struct span name)
+size_t change_names(const struct change *c, enum entry_kind kind, struct span *out)
 {
+    size_t n = 0;
+
     for (size_t i = 0; i < c->n; i++) {
-        struct span have = c->entries[i].name;
-        settle(c, &have);
-        if (c->entries[i].kind == kind && span_eq(have, name))
-            return true;
+        if (c->entries[i].kind != kind)
+            continue;
+        out[n] = c->entries[i].name;
+        settle(c, &out[n++]);
     }
-    return false;
+    return n;
 }
 
 void change_seal(struct change *c)

@@ -6,7 +6,10 @@
  */
 #include "clusterd/session/edit.h"
 
+#include "clusterd/util/mem.h"
 #include "outbox.h"
+
+#include <stdlib.h>
 
 void edit_open(struct edit *e, struct manager *m, struct loop *loop, struct context *c, struct span id)
 {
@@ -136,16 +139,33 @@ void edit_end(struct edit *e)
     c->life = e->version;
 }
 
-/* Tomcats know no floor: what a reset lets go must be removed by name. */
+static int by_bytes(const void *pa, const void *pb)
+{
+    const struct span *a = pa, *b = pb;
+
+    if (a->n != b->n)
+        return a->n < b->n ? -1 : 1;
+    return a->n ? memcmp(a->p, b->p, a->n) : 0;
+}
+
+/* Tomcats know no floor: what a reset lets go must be removed by name. Both sides may have very many names,
+ * and the shard is locked: the staged ones are sorted. */
 static void name_what_goes(struct edit *e)
 {
-    size_t at = 0;
-    struct span name;
+    struct span *staged = mem_array(e->change->n, sizeof *staged);
+    struct span *going = mem_array(e->session->n, sizeof *going), name;
+    size_t at = 0, n = 0, n_staged = change_names(e->change, ENTRY_ATTRIBUTE, staged);
     struct blob *value;
 
+    if (n_staged)
+        qsort(staged, n_staged, sizeof *staged, by_bytes);
     while (edit_next_attribute(e, &at, &name, &value))
-        if (!change_has(e->change, ENTRY_ATTRIBUTE, name))
-            change_remove(e->change, ENTRY_ATTRIBUTE, name, e->version);
+        if (!n_staged || !bsearch(&name, staged, n_staged, sizeof *staged, by_bytes))
+            going[n++] = name;
+    for (size_t i = 0; i < n; i++)
+        change_remove(e->change, ENTRY_ATTRIBUTE, going[i], e->version);
+    mem_free(staged);
+    mem_free(going);
 }
 
 static bool is_refused(const struct edit *e)

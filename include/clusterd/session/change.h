@@ -72,7 +72,8 @@ void change_set(struct change *c, enum entry_kind kind, struct span name, struct
                 struct version v);
 void change_set_number(struct change *c, enum entry_kind kind, int64_t number, struct version v);
 void change_remove(struct change *c, enum entry_kind kind, struct span name, struct version v);
-bool change_has(const struct change *c, enum entry_kind kind, struct span name); /* before sealing */
+/* Before sealing: the names of the entries of a kind, at most c->n; they move when something is added. */
+size_t change_names(const struct change *c, enum entry_kind kind, struct span *out);
 void change_seal(struct change *c); /* once; spans become valid */
 struct change *change_ref(struct change *c);
 void change_unref(struct change *c);
