@@ -309,6 +309,7 @@ class Clusterd:
 
     CONF = '''cluster:
   channelSendOptions: {send_options}
+  channelStartOptions: {start_options}
   minAcks: 0
   membership: {{mcastAddr: 228.0.0.4, bind: 127.0.0.1}}
   receiver: {{tcpListenAddress: 127.0.0.1, tcpListenPort: {port}}}
@@ -321,7 +322,8 @@ control: {{socket: control.sock}}
 log: {{level: {level}, target: stderr}}
 '''
 
-    def __init__(self, lab, number, send_options='async', contexts=((CONTEXT, PREFIX),), level='info'):
+    def __init__(self, lab, number, send_options='async', contexts=((CONTEXT, PREFIX),), level='info',
+                 start_options=15):
         self.lab, self.number = lab, number
         self.name = f'clusterd{number}'
         self.port = 4100 + number
@@ -331,7 +333,7 @@ log: {{level: {level}, target: stderr}}
         lines = [f'    - {{name: "{name}", keyPrefix: "{prefix}"}}' if prefix else f'    - {{name: "{name}"}}'
                  for name, prefix in contexts]
         (self.dir / 'conf.yaml').write_text(self.CONF.format(send_options=send_options, port=self.port, level=level,
-                                                             contexts='\n'.join(lines) or '    []'))
+                                                             start_options=start_options, contexts='\n'.join(lines) or '    []'))
         self.process = None
         self.connections = {}
 
@@ -384,7 +386,7 @@ log: {{level: {level}, target: stderr}}
         self.process.send_signal(number)
 
     def check_sane(self):
-        bad = self.log.lines(r'ERROR: \w+Sanitizer|runtime error:|assertion|ASSERT')
+        bad = self.log.lines(r'(ERROR|WARNING): \w+Sanitizer|runtime error:|[Aa]ssertion|ASSERT')
         check(not bad, f'{self.name}: sanitizer or assertion', *bad[:3])
 
     def cleanup(self):

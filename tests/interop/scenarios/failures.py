@@ -26,44 +26,58 @@ def keep_busy(browser, until):
     return thread
 
 
-def cut_connections(tomcat, node):
-    """All TCP connections between the two are closed by the kernel; False where it cannot."""
-    for port in (tomcat.receiver, node.port):
-        if os.system(f'ss -K "dport = :{port} or sport = :{port}" >/dev/null 2>&1') != 0:
-            return False
-    time.sleep(0.2)
-    return not os.popen(f'ss -Htn state established "sport = :{node.port} or sport = :{tomcat.receiver}"').read().strip()
+def notice(node, tomcat):
+    """Milliseconds from kill -9 of the Tomcat until clusterd says that it is gone."""
+    mark = node.log.mark()
+    begun = time.monotonic()
+    tomcat.kill()
+    seen(node.log, GONE, tomcat.member(), mark)
+    return round(1000 * (time.monotonic() - begun))
+
+
+def with_connections(node, tomcat, busy):
+    tomcat.start()
+    browser = Browser(tomcat)
+    browser('set', name='x', type='int', value=0)
+    eventually('clusterd to have it', lambda: node.session(browser.id), 5)
+    over = threading.Event()
+    if busy:
+        keep_busy(browser, over)
+        time.sleep(0.3)
+    waited = notice(node, tomcat)
+    over.set()
+    return waited
+
+
+def without_connections(lab, tomcat):
+    """clusterd without its sender, after a Tomcat that closes what is idle: heartbeats are all that is left."""
+    tomcat.start()
+    node = lab.node(10 + len(lab.started), start_options=13)
+    node.begin()  # it is not complete: it cannot ask
+    eventually('they see each other', lambda: tomcat.member() in node.members())
+    eventually('no connections', lambda: not os.popen(
+        f'ss -Htn state established "sport = :{node.port} or dport = :{node.port} or sport = :{tomcat.receiver}"'
+    ).read().strip(), 20)
+    waited = notice(node, tomcat)
+    node.stop()
+    return waited
 
 
 @scenario('killed', variants=('10', '9'), full=('10', '9'), seconds=180)
 def killed(lab, version, _):
     """kill -9 of a Tomcat: how long until clusterd says so, with busy, idle and no TCP connections."""
+    times = 5 if lab.full else 1
     node, tomcat = lab.node(1).start(), lab.tomcat(version, 1)
-    for kind in ('busy', 'idle', 'no connection'):
-        waited = []
-        for _ in range(5 if lab.full else 1):
-            tomcat.start()
-            browser = Browser(tomcat)
-            browser('set', name='x', type='int', value=0)
-            eventually('clusterd to have it', lambda b=browser: node.session(b.id), 5)
-            over = threading.Event()
-            if kind == 'busy':
-                keep_busy(browser, over)
-                time.sleep(0.3)
-            if kind == 'no connection' and not cut_connections(tomcat, node):
-                lab.figure('no connection', '(this kernel cannot close connections of others)')
-                tomcat.stop()
-                break
-            mark = node.log.mark()
-            begun = time.monotonic()
-            tomcat.kill()
-            seen(node.log, GONE, tomcat.member(), mark)
-            waited.append(round(1000 * (time.monotonic() - begun)))
-            over.set()
-        else:
-            lab.figure(f'{kind} ms', median(waited))
-            check(median(waited) < (300 if kind != 'no connection' else 5000), f'noticed late, {kind}', waited)
+    for kind in ('busy', 'idle'):
+        waited = [with_connections(node, tomcat, kind == 'busy') for _ in range(times)]
+        lab.figure(f'{kind} ms', f'{median(waited)} of {waited}')
+        check(median(waited) < 300, f'noticed late, {kind}', waited)
     node.stop()
+    if lab.full:
+        short = lab.tomcat(version, 2, transport_attr='keepAliveTime="300"')
+        waited = [without_connections(lab, short) for _ in range(times)]
+        lab.figure('no connection ms', f'{median(waited)} of {waited}')
+        check(median(waited) < 4500, 'noticed late without connections', waited)
 
 
 def write_for(front, seconds, prefix):
@@ -100,13 +114,13 @@ def stopped(lab, version_a, version_b):
         begun = time.monotonic()
         sync.front('HSET', 'app:ONE', 'x', 'during')
         slowest = max(slowest, time.monotonic() - begun)
-        if time.monotonic() - begun > 0.5:
+        if time.monotonic() - begun > 1:
             slow.append(round(time.monotonic() - begun, 2))
     sync_during, _ = write_for(sync.front, seconds, 'S')
     lab.figure('async writes/s', f'{before / seconds:.0f}, with a stopped Tomcat {during / seconds:.0f}')
     lab.figure('sync writes/s', f'{sync_before / seconds:.0f}, then {sync_during / seconds:.0f}')
     lab.figure('slow sync writes s', slow)
-    check(during >= 0.9 * before * (1 if lab.full else 0.7), 'a stopped Tomcat slows the others', before, during)
+    check(during >= before * (0.9 if lab.full else 0.5), 'a stopped Tomcat slows the others', before, during)
     check(len(slow) <= 1, 'more than one slow write', slow)
     eventually('clusterd to say that it is suspect or lagging',
                lambda: node.members()[a.member()]['state'] in ('suspect', 'lagging'), 10)

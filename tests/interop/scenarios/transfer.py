@@ -41,7 +41,9 @@ def transfer_problems(tomcat, start):
 def late(lab, version, _):
     """clusterd joins a Tomcat that holds sessions in two contexts, one silent; then the Tomcat restarts."""
     n = 100000 if lab.full else 2000
-    tomcat = lab.tomcat(version, 1, second='/second', heap='1500m' if lab.full else '256m').start()
+    blocks = {} if version == 10 else dict(  # the other way in which a Tomcat may send: many blocks
+        manager_attr='sendAllSessions="false" sendAllSessionsSize="300" sendAllSessionsWaitTime="20"')
+    tomcat = lab.tomcat(version, 1, second='/second', heap='1500m' if lab.full else '256m', **blocks).start()
     fill(tomcat, n // 2, bytes=300, threads=2, login=100)
     fill(tomcat, n // 2, 'second', bytes=300, threads=2, bean=10)
     def hashes():  # a Tomcat does not send auth types with its sessions
