@@ -132,6 +132,7 @@ class Node:
         self.file = self.folder / 'clusterd.yaml'
         self.process = None
         self.prefix = []    # words before the command: nsenter and the like
+        self.program = CLUSTERD
         self.settings = {
             'options': 'async', 'cluster_more': '', 'bind': '127.0.0.1', 'address': '127.0.0.1', 'auto_bind': 1,
             'level': 'info', 'control': self.control, 'redis': f'unix:{self.redis_path}', 'mcast_port': mcast_port,
@@ -170,7 +171,7 @@ log:
 
     def start(self, ready=True, env=None, stderr=None, **popen):
         own = open(self.log_path, 'ab') if stderr is None else None
-        self.process = subprocess.Popen([*self.prefix, CLUSTERD, '--config', str(self.file)],
+        self.process = subprocess.Popen([*self.prefix, self.program, '--config', str(self.file)],
                                         stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=own or stderr, cwd=self.folder,
                                         env={**os.environ, **(env or {})}, **popen)
