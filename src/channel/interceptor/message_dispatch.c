@@ -78,12 +78,17 @@ static enum err start(struct stage *st, struct diag *d)
     return ERR_OK;
 }
 
-static bool is_full(struct stage *st, const struct message *m, size_t n)
+/* What lies in the queue of a lagging member counts for nothing: it has a bound of its own, and nobody shall
+ * wait for one that has stopped. */
+static bool is_full(struct stage *st, const struct message *m, const struct targets *targets)
 {
     const struct conf *conf = stage_conf(st);
-    uint64_t queued = transmitter_queued_bytes(channel_transmitter(stage_channel(st)));
+    uint64_t queued = (uint64_t)blob_span(m->payload).n * targets->n;
 
-    return queued + (uint64_t)blob_span(m->payload).n * n > conf->max_queue_bytes;
+    for (size_t i = 0; i < targets->n; i++)
+        if (!atomic_load_explicit(&targets->members[i]->lagging, memory_order_relaxed))
+            queued += atomic_load_explicit(&targets->members[i]->queued_bytes, memory_order_relaxed);
+    return queued > conf->max_queue_bytes;
 }
 
 static void results(struct message *m, size_t n, enum delivery_result r)
@@ -115,7 +120,7 @@ static void send(struct stage *st, struct message *m, const struct targets *targ
         stage_send_on(st, m, targets);
         return;
     }
-    if (is_full(st, m, targets->n)) {
+    if (is_full(st, m, targets)) {
         tell_full(st);
         if (!conf->always_send) {
             metric_add(channel_metrics(stage_channel(st)), messages_failed, targets->n);

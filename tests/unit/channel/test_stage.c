@@ -237,6 +237,30 @@ START_TEST(test_a_full_queue_makes_callers_wait)
 }
 END_TEST
 
+/* One that has stopped must not make others wait: its queue has a bound of its own. */
+START_TEST(test_a_lagging_member_fills_no_queue)
+{
+    struct world_delivery w[4], after;
+    struct interceptor_spec spec;
+
+    begin(5);
+    fill("maxQueueSize: 1000\n", w, &spec);
+    ck_assert(!w[3].done);
+    struct view *v = world_view(1);
+    ck_assert_uint_eq(v->n, 1);
+    atomic_store(&v->members[0]->lagging, true);
+    ck_assert_uint_gt(atomic_load(&v->members[0]->queued_bytes), 1000);
+    view_unref(v);
+    world_send(1, SPAN_LIT("x"), SEND_ASYNCHRONOUS | SEND_USE_ACK | SEND_BYTE_MESSAGE, &after);
+    sim_run_ms(world_sim, 1);
+    ck_assert(after.done);
+    ck_assert_uint_eq(logs_count("a caller waits"), 1);
+    sim_host_pause(world_sim, world_nodes[2]->host, false);
+    sim_run_ms(world_sim, 500);
+    fill_end(&spec);
+}
+END_TEST
+
 START_TEST(test_a_full_queue_refuses)
 {
     struct world_delivery w[4];
@@ -257,4 +281,5 @@ START_TEST(test_a_full_queue_refuses)
 END_TEST
 
 CLUSTERD_SUITE(stage, &test_order_both_ways, &test_a_stage_may_keep_members_back, &test_the_table,
-               &test_a_full_queue_makes_callers_wait, &test_a_full_queue_refuses)
+               &test_a_full_queue_makes_callers_wait, &test_a_lagging_member_fills_no_queue,
+               &test_a_full_queue_refuses)
