@@ -80,21 +80,22 @@ def killed(lab, version, _):
         check(median(waited) < 4500, 'noticed late without connections', waited)
 
 
-def write_for(front, seconds, prefix):
-    """One writer's HSETs on keys of its own; gives the number and the slowest."""
-    end, n, slowest = time.monotonic() + seconds, 0, 0
-    while time.monotonic() < end:
-        begun = time.monotonic()
-        front('HSET', f'app:{prefix}{n % 50}', 'x', n)
-        slowest = max(slowest, time.monotonic() - begun)
-        n += 1
-    return n, slowest
+def rates(front, prefix, seconds):
+    """HSETs a second of one writer on keys of its own, in each of four stretches."""
+    found = []
+    for _ in range(4):
+        begun, n = time.monotonic(), 0
+        while time.monotonic() < begun + seconds / 4:
+            front('HSET', f'app:{prefix}{n % 50}', 'x', n)
+            n += 1
+        found.append(round(n / (time.monotonic() - begun)))
+    return found
 
 
 @scenario('stopped', variants=('mixed',), seconds=120)
 def stopped(lab, version_a, version_b):
     """SIGSTOP of a Tomcat slows nobody; SIGSTOP of clusterd neither; both are told as they are and catch up."""
-    seconds = 5 if lab.full else 2
+    seconds = 10 if lab.full else 2
     node, sync = lab.node(1), lab.node(2, send_options='sync,use_ack')
     a, b = lab.tomcat(version_a, 1), lab.tomcat(version_b, 2)
     for one in (node, sync, a, b):
@@ -102,25 +103,23 @@ def stopped(lab, version_a, version_b):
     for one in (node, sync, a, b):
         one.ready()
     eventually('all to see all', lambda: all(len(x.members()) == 3 for x in (node, sync, a, b)))
-    before, _ = write_for(node.front, seconds, 'R')
-    sync_before, _ = write_for(sync.front, seconds, 'S')
+    before, sync_before = rates(node.front, 'R', seconds), rates(sync.front, 'S', seconds)
     eventually('Tomcat to hold them', lambda: b.count() >= 50, 10)
 
     os.kill(a.pid(), signal.SIGSTOP)
-    during, _ = write_for(node.front, seconds, 'R')
-    began = time.monotonic()
-    slow, slowest = [], 0
-    while time.monotonic() - began < 5 + seconds:
+    during = rates(node.front, 'R', seconds)
+    began, slow = time.monotonic(), []
+    while time.monotonic() - began < 6:
         begun = time.monotonic()
         sync.front('HSET', 'app:ONE', 'x', 'during')
-        slowest = max(slowest, time.monotonic() - begun)
         if time.monotonic() - begun > 1:
             slow.append(round(time.monotonic() - begun, 2))
-    sync_during, _ = write_for(sync.front, seconds, 'S')
-    lab.figure('async writes/s', f'{before / seconds:.0f}, with a stopped Tomcat {during / seconds:.0f}')
-    lab.figure('sync writes/s', f'{sync_before / seconds:.0f}, then {sync_during / seconds:.0f}')
+    sync_during = rates(sync.front, 'S', seconds)
+    lab.figure('async writes/s', f'{median(before):.0f}, with a stopped Tomcat {median(during):.0f}')
+    lab.figure('sync writes/s', f'{median(sync_before):.0f}, then {median(sync_during):.0f}')
     lab.figure('slow sync writes s', slow)
-    check(during >= before * (0.9 if lab.full else 0.5), 'a stopped Tomcat slows the others', before, during)
+    holds = median(during) >= 0.9 * median(before) if lab.full else max(during) >= 0.5 * min(before)
+    check(holds, 'a stopped Tomcat slows the others', before, during)
     check(len(slow) <= 1, 'more than one slow write', slow)
     eventually('clusterd to say that it is suspect or lagging',
                lambda: node.members()[a.member()]['state'] in ('suspect', 'lagging'), 10)
