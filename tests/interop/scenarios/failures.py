@@ -80,22 +80,26 @@ def killed(lab, version, _):
         check(median(waited) < 4500, 'noticed late without connections', waited)
 
 
-def rates(front, prefix, seconds):
-    """HSETs a second of one writer on keys of its own, in each of four stretches."""
-    found = []
-    for _ in range(4):
-        begun, n = time.monotonic(), 0
-        while time.monotonic() < begun + seconds / 4:
+def paced(front, tomcat, prefix, a_second, seconds):
+    """HSETs at a pace that a Tomcat can follow: how many a second left, how far behind the Tomcat then was."""
+    begun, n = time.monotonic(), 0
+    while time.monotonic() < begun + seconds:
+        if n < (time.monotonic() - begun) * a_second:
             front('HSET', f'app:{prefix}{n % 50}', 'x', n)
             n += 1
-        found.append(round(n / (time.monotonic() - begun)))
-    return found
+        else:
+            time.sleep(0.001)
+    pace, last = round(n / (time.monotonic() - begun)), n - 1
+    begun = time.monotonic()
+    eventually(f'{tomcat.name} to hold the last of them',
+               lambda: tomcat.peek(f'{prefix}{last % 50}').get('attributes') == {'x': f'String:{last}'}, 30, 0.01)
+    return pace, round(1000 * (time.monotonic() - begun))
 
 
 @scenario('stopped', variants=('mixed',), seconds=120)
 def stopped(lab, version_a, version_b):
     """SIGSTOP of a Tomcat slows nobody; SIGSTOP of clusterd neither; both are told as they are and catch up."""
-    seconds = 10 if lab.full else 2
+    a_second, seconds = (2000, 10) if lab.full else (300, 3)
     node, sync = lab.node(1), lab.node(2, send_options='sync,use_ack')
     a, b = lab.tomcat(version_a, 1), lab.tomcat(version_b, 2)
     for one in (node, sync, a, b):
@@ -103,23 +107,20 @@ def stopped(lab, version_a, version_b):
     for one in (node, sync, a, b):
         one.ready()
     eventually('all to see all', lambda: all(len(x.members()) == 3 for x in (node, sync, a, b)))
-    before, sync_before = rates(node.front, 'R', seconds), rates(sync.front, 'S', seconds)
-    eventually('Tomcat to hold them', lambda: b.count() >= 50, 10)
+    before = paced(node.front, b, 'R', a_second, seconds)
 
     os.kill(a.pid(), signal.SIGSTOP)
-    during = rates(node.front, 'R', seconds)
+    during = paced(node.front, b, 'R', a_second, seconds)
     began, slow = time.monotonic(), []
     while time.monotonic() - began < 6:
         begun = time.monotonic()
         sync.front('HSET', 'app:ONE', 'x', 'during')
         if time.monotonic() - begun > 1:
             slow.append(round(time.monotonic() - begun, 2))
-    sync_during = rates(sync.front, 'S', seconds)
-    lab.figure('async writes/s', f'{median(before):.0f}, with a stopped Tomcat {median(during):.0f}')
-    lab.figure('sync writes/s', f'{median(sync_before):.0f}, then {median(sync_during):.0f}')
+    for what, (pace, behind_ms) in (('before', before), ('with a stopped Tomcat', during)):
+        lab.figure(what, f'{pace} writes/s, the other Tomcat {behind_ms} ms behind')
     lab.figure('slow sync writes s', slow)
-    holds = median(during) >= 0.9 * median(before) if lab.full else max(during) >= 0.5 * min(before)
-    check(holds, 'a stopped Tomcat slows the others', before, during)
+    check(during[0] >= 0.9 * before[0] and during[1] < 5000, 'a stopped Tomcat slows the others', before, during)
     check(len(slow) <= 1, 'more than one slow write', slow)
     eventually('clusterd to say that it is suspect or lagging',
                lambda: node.members()[a.member()]['state'] in ('suspect', 'lagging'), 10)
