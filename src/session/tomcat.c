@@ -279,6 +279,12 @@ void tomcat_messages_fini(struct tomcat_messages *m)
     m->n = 0;
 }
 
+/* A time of a Tomcat's on our clock; one that is believed, as it would be by the node that is told of it. */
+static int64_t put_on_clock(int64_t theirs_ms, int64_t offset_ms)
+{
+    return version_clamp_time(version_clamp_time(theirs_ms) + offset_ms);
+}
+
 /*
  * A block tells what its sender held, not when each attribute was set. The session's last access is the
  * latest time that any of it can be from, as far as the sender knew; so a delta that is newer than what the
@@ -288,12 +294,12 @@ void tomcat_messages_fini(struct tomcat_messages *m)
 struct change *tomcat_state_to_change(const struct state_session *s, struct context *context, uint32_t writer,
                                       int64_t offset_ms, int64_t snapshot_ms, int64_t now_wall_ms)
 {
-    int64_t access = version_clamp_time(s->this_access_ms) + offset_ms;
+    int64_t access = put_on_clock(s->this_access_ms, offset_ms);
     struct version v = {access < snapshot_ms ? access : snapshot_ms, writer, 0};
     struct change *c = change_new(context, s->id, v);
 
     c->life_kind = CHANGE_LIFE_OPEN;
-    c->created_wall_ms = version_clamp_time(s->creation_ms) + offset_ms;
+    c->created_wall_ms = put_on_clock(s->creation_ms, offset_ms);
     if (c->created_wall_ms > snapshot_ms)
         c->created_wall_ms = snapshot_ms;
     c->life = (struct version){c->created_wall_ms, writer, 0};

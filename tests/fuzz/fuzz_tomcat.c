@@ -7,6 +7,7 @@
 #include "../../src/session/tomcat.h"
 #include "clusterd/cluster/cluster.h"
 #include "clusterd/session/table.h"
+#include "clusterd/wire/delta.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,6 +54,8 @@ static void check_messages(const struct change *c)
 {
     struct tomcat_messages out = {0};
     struct session_msg m;
+    struct delta rest;
+    struct buf body = {0};
 
     tomcat_from_change(c, OFFSET_MS, &out);
     for (size_t i = 0; i < out.n; i++) {
@@ -61,6 +64,11 @@ static void check_messages(const struct change *c)
         session_msg_fini(&m);
     }
     tomcat_messages_fini(&out);
+    if (tomcat_rest_delta(c, &body)) {
+        ASSERT(delta_decode(buf_span(&body), NULL, &rest, NULL) == ERR_OK && rest.n > 0);
+        delta_fini(&rest);
+    }
+    buf_fini(&body);
 }
 
 static void check_state(const struct change *c)
@@ -97,6 +105,8 @@ static void check(void *arg, struct change *snapshot)
     change_encode(snapshot, &own);
     struct rd in = rd_of(buf_span(&own));
     ASSERT(change_decode(&in, to_context, arg, &again) == ERR_OK);
+    ASSERT(version_cmp(again->life, snapshot->life) == 0 &&
+           again->created_wall_ms == snapshot->created_wall_ms);
     change_unref(again);
     change_unref(snapshot);
     buf_fini(&own);

@@ -11,6 +11,7 @@ import sys
 
 FRAME_START, FRAME_HEAD, FRAME_TAIL = b'FLT2002', 11, 7
 MEMBER_START = b'TRIBES-B'
+TIMES = re.compile(rb'\x00\x00\x01[\x80-\xb0].{4}', re.DOTALL)  # milliseconds since 1970, of about these years
 
 
 def vectors(source, folder):
@@ -77,6 +78,15 @@ def config(source):
         yield 'config', path.stem, path.read_bytes()
 
 
+def extremes(name, data, most):
+    """The message with one of its first times as far away as a long allows."""
+    for i, found in enumerate(TIMES.finditer(data)):
+        if i == most:
+            return
+        for what, extreme in (('future', b'\x7f' + b'\xff' * 7), ('past', b'\x80' + b'\x00' * 7)):
+            yield 'tomcat', f'{name}-{what}-{i}', data[:found.start()] + extreme + data[found.end():]
+
+
 def sessions(source):
     """Java streams, session messages and their bodies: one of each kind, none of them long."""
     seen = set()
@@ -91,6 +101,7 @@ def sessions(source):
                 yield target, name, data
             if target == 'session' and len(data) <= 4096 and '10.1' in path.stem:
                 yield 'tomcat', name, data
+                yield from extremes(name, data, 8 if event == 'ALL_SESSION_DATA' else 1)
             if event in ('DELTA', 'ALL_SESSION_DATA') and '10.1' in path.stem:
                 yield 'delta' if event == 'DELTA' else 'state', name, bytes.fromhex(v['body_hex'])
 

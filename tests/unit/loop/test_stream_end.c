@@ -71,7 +71,7 @@ static void close_without_linger(enum kind kind)
     stream_write_blob(p.client.s, blob);
     blob_unref(blob);
     stream_close(p.client.s, 0);
-    ck_assert(world_run(&p.w, client_closed, &p, 100));
+    ck_assert(world_run(&p.w, client_closed, &p, 5000));
     ck_assert_int_eq(p.client.why, ERR_OK);
     pair_fini(&p);
 }
