@@ -25,7 +25,7 @@ verbs:
   packages       print the Debian packages that "build" and "test" use, and install nothing
 
 environment:
-  JOBS=N         parallel compilations and tests (default: ninja's choice, and one test a core)
+  JOBS=N         parallel compilations (default: ninja's choice)
 
 exit status: 0 done, each step held; 1 something failed (said on stderr); 2 wrong usage
 EOF
@@ -185,7 +185,7 @@ do_test()
     compile dev
     say "running the tests"
     status=0
-    (cd "$ROOT" && ctest --preset dev --no-label-summary --parallel "${JOBS:-$(nproc)}" "$@") || status=1
+    (cd "$ROOT" && ctest --preset dev --no-label-summary "$@") || status=1
     return $status
 }
 
