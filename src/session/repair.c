@@ -18,18 +18,43 @@
 
 #include <stdlib.h>
 
-#define QUIET_MS    3000  /* younger changes may still be on their way */
-#define SOON_MS     1000  /* after a member was added */
-#define INTERVAL_MS 30000 /* one random member each */
-#define BLOCK_BYTES (64u << 10)
-#define KEYS_MAX    (1u << 22) /* in one message */
-#define WALK_SLICE  4096
+#define QUIET_MS       3000  /* younger changes may still be on their way */
+#define SOON_MS        1000  /* after a member was added */
+#define INTERVAL_MS    30000 /* one random member each */
+#define BLOCK_BYTES    (64u << 10)
+#define KEYS_MAX       (1u << 22) /* in one message */
+#define GIVE_SLICE     2048       /* sessions of one step */
+#define STEP_MS        1
+#define WORK_BYTES_MAX (64u << 20) /* of what waits; what is more is left to the next comparison */
+#define WORK_MAX       8192
+
+/* What takes its time goes step by step, one shard or one slice of sessions each: heartbeats are not to wait
+ * for it, nor are those who want a shard's lock. */
+enum work_kind {
+    WORK_DIGEST,  /* make ours and send it */
+    WORK_COMPARE, /* theirs, with ours */
+    WORK_SUMMARY, /* theirs of one shard, with ours */
+    WORK_FETCH,   /* they ask for these */
+    WORK_GIVE     /* they get these */
+};
+
+struct work {
+    struct link link;
+    enum work_kind kind;
+    struct member *with;
+    unsigned shard;             /* the next one; of GIVE, the one */
+    struct buf body;            /* the message: that came, or of DIGEST, that is made */
+    struct table_summary *keys; /* of GIVE, sorted; n of them, those below `at` are done */
+    size_t n, at;
+};
 
 struct repair {
     struct manager *manager;
-    struct timer timer;
+    struct timer timer, step_timer;
     struct member **due; /* to be compared with soon */
     size_t n_due;
+    struct link work;
+    size_t n_work, work_bytes;
     uint64_t next_mono_ms;
 };
 
@@ -43,20 +68,108 @@ static void send(struct manager *m, struct member *to, const struct buf *b)
     manager_send_own(m, main_loop(m), to, b, 0, SEND_USE_ACK, NULL);
 }
 
-static void send_digest(struct manager *m, struct member *to)
+/* --- work --- */
+
+static size_t work_bytes(const struct work *w)
 {
-    struct buf b = {0};
+    return w->body.n + w->n * sizeof *w->keys;
+}
+
+static struct work *find_work(struct repair *r, enum work_kind kind, const struct member *with)
+{
+    LINK_EACH(l, &r->work)
+    {
+        struct work *w = CONTAINER_OF(l, struct work, link);
+        if (w->kind == kind && w->with == with)
+            return w;
+    }
+    return NULL;
+}
+
+static void start_steps(struct repair *r)
+{
+    if (!r->step_timer.active)
+        timer_start(&r->step_timer, STEP_MS);
+}
+
+/* NULL: there is too much of it already. */
+static struct work *add_work(struct repair *r, enum work_kind kind, struct member *with, struct span body)
+{
+    if (r->n_work >= WORK_MAX || r->work_bytes > WORK_BYTES_MAX) {
+        log_limited(loop_mono_ms(main_loop(r->manager)), LOG_INFO,
+                    "A comparison with %s is put off: much of it is waiting", with->name);
+        return NULL;
+    }
+    struct work *w = MEM_NEW(struct work);
+    w->kind = kind;
+    w->with = view_member_ref(with);
+    wr_span(&w->body, body);
+    link_push_back(&r->work, &w->link);
+    r->n_work++;
+    r->work_bytes += work_bytes(w);
+    start_steps(r);
+    return w;
+}
+
+static void end_work(struct repair *r, struct work *w)
+{
+    r->n_work--;
+    r->work_bytes -= work_bytes(w);
+    link_remove(&w->link);
+    view_member_unref(w->with);
+    buf_fini(&w->body);
+    mem_free(w->keys);
+    mem_free(w);
+}
+
+/* Takes the keys over. */
+static void add_give(struct repair *r, struct member *with, unsigned shard, struct table_summary *keys,
+                     size_t n)
+{
+    struct work *w = n ? add_work(r, WORK_GIVE, with, (struct span){NULL, 0}) : NULL;
+
+    if (!w) {
+        mem_free(keys);
+        return;
+    }
+    w->shard = shard;
+    w->keys = keys;
+    w->n = n;
+    r->work_bytes += n * sizeof *keys;
+}
+
+/* --- digests --- */
+
+static void ask_digest(struct repair *r, struct member *to)
+{
+    if (find_work(r, WORK_DIGEST, to))
+        return;
+    struct work *w = add_work(r, WORK_DIGEST, to, (struct span){NULL, 0});
+    if (w) {
+        cluster_own_begin(&w->body, OWN_DIGEST);
+        r->work_bytes += w->body.n;
+    }
+}
+
+static uint64_t digest_of(struct manager *m, unsigned shard)
+{
     uint64_t hash, count;
 
-    if (transfer_why_incomplete(m))
-        return; /* the transfer brings it */
-    cluster_own_begin(&b, OWN_DIGEST);
-    for (unsigned s = 0; s < TABLE_SHARDS; s++) {
-        table_digest(m->table, s, table_now(main_loop(m)), QUIET_MS, &hash, &count);
-        wr_u64(&b, hash);
-    }
-    send(m, to, &b);
-    buf_fini(&b);
+    table_digest(m->table, shard, table_now(main_loop(m)), QUIET_MS, &hash, &count);
+    return hash;
+}
+
+/* True while there is more to do; so it is with all steps. */
+static bool step_digest(struct repair *r, struct work *w)
+{
+    if (transfer_why_incomplete(r->manager))
+        return false; /* the transfer brings it */
+    wr_u64(&w->body, digest_of(r->manager, w->shard));
+    r->work_bytes += 8;
+    if (++w->shard < TABLE_SHARDS)
+        return true;
+    send(r->manager, w->with, &w->body);
+    return false;
 }
 
 static void send_summary(struct manager *m, struct member *to, unsigned shard)
@@ -79,24 +192,24 @@ static void send_summary(struct manager *m, struct member *to, unsigned shard)
     mem_free(all);
 }
 
+static bool step_compare(struct repair *r, struct work *w)
+{
+    struct rd in = rd_of(span_of(w->body.p + 8 * w->shard, 8));
+
+    if (digest_of(r->manager, w->shard) != rd_u64(&in, "shard hash")) {
+        log_debug("shard %u differs from that of %s", w->shard, w->with->name);
+        send_summary(r->manager, w->with, w->shard);
+    }
+    return ++w->shard < TABLE_SHARDS;
+}
+
 void repair_on_digest(struct manager *m, struct member *from, struct span body)
 {
-    struct rd in = rd_of(body);
-    unsigned differ = 0;
-
-    for (unsigned s = 0; s < TABLE_SHARDS; s++) {
-        uint64_t hash, count, theirs = rd_u64(&in, "shard hash");
-        if (rd_verdict(&in) != ERR_OK)
-            return;
-        table_digest(m->table, s, table_now(main_loop(m)), QUIET_MS, &hash, &count);
-        if (hash != theirs) {
-            send_summary(m, from, s);
-            differ++;
-        }
-    }
-    if (differ)
-        log_debug("%u of %u shards differ from those of %s", differ, TABLE_SHARDS, from->name);
+    if (body.n >= 8 * TABLE_SHARDS && !find_work(m->repair, WORK_COMPARE, from))
+        (void)add_work(m->repair, WORK_COMPARE, from, body);
 }
+
+/* --- sessions --- */
 
 static int by_key(const void *a, const void *b)
 {
@@ -105,51 +218,42 @@ static int by_key(const void *a, const void *b)
     return (x->key > y->key) - (x->key < y->key);
 }
 
-/* Sends all sessions of a shard that `pick` names. */
-struct pick {
+struct give {
     struct manager *manager;
     struct member *to;
-    struct table_summary *keys; /* sorted */
-    size_t n;
     struct buf block;
 };
 
-static void flush(struct pick *p)
+static void flush(struct give *g)
 {
-    if (p->block.n)
-        send(p->manager, p->to, &p->block);
-    buf_clear(&p->block);
+    if (g->block.n)
+        send(g->manager, g->to, &g->block);
+    buf_clear(&g->block);
 }
 
-static void add_picked(void *arg, struct change *c)
+static void add_given(void *arg, struct change *c)
 {
-    struct pick *p = arg;
-    struct table_summary key = {session_stable_key(c->context, c->id), 0};
+    struct give *g = arg;
 
-    if (bsearch(&key, p->keys, p->n, sizeof key, by_key)) {
-        if (p->block.n == 0)
-            cluster_own_begin(&p->block, OWN_REPAIR);
-        change_encode(c, &p->block);
-        if (p->block.n >= BLOCK_BYTES)
-            flush(p);
-    }
+    if (g->block.n == 0)
+        cluster_own_begin(&g->block, OWN_REPAIR);
+    change_encode(c, &g->block);
+    if (g->block.n >= BLOCK_BYTES)
+        flush(g);
     change_unref(c);
 }
 
-static void send_picked(struct manager *m, struct member *to, unsigned shard, struct table_summary *keys,
-                        size_t n)
+static bool step_give(struct repair *r, struct work *w)
 {
-    struct pick p = {.manager = m, .to = to, .keys = keys, .n = n};
-    uint64_t at = (uint64_t)shard << 58;
+    struct give g = {.manager = r->manager, .to = w->with};
+    size_t n = w->n - w->at < GIVE_SLICE ? w->n - w->at : GIVE_SLICE;
 
-    if (n == 0)
-        return;
-    qsort(keys, n, sizeof *keys, by_key);
-    do
-        table_walk(m->table, NULL, true, &at, WALK_SLICE, table_now(main_loop(m)), add_picked, &p);
-    while (at && at >> 58 == shard);
-    flush(&p);
-    buf_fini(&p.block);
+    table_pick(r->manager->table, w->shard, w->keys + w->at, n, table_now(main_loop(r->manager)), add_given,
+               &g);
+    flush(&g);
+    buf_fini(&g.block);
+    w->at += n;
+    return w->at < w->n;
 }
 
 static size_t read_keys(struct rd *in, unsigned *shard, bool with_state, struct table_summary **out_taken)
@@ -199,43 +303,83 @@ static size_t difference(const struct table_summary *a, size_t n_a, const struct
     return n;
 }
 
-void repair_on_summary(struct manager *m, struct member *from, struct span body)
+static void compare_keys(struct repair *r, struct member *with, unsigned shard, struct table_summary *theirs,
+                         size_t n_theirs)
 {
-    struct rd in = rd_of(body);
-    struct table_summary *theirs, *ours;
-    unsigned shard;
-    size_t n_theirs = read_keys(&in, &shard, true, &theirs);
+    struct manager *m = r->manager;
+    struct table_summary *ours;
+    size_t n_ours = table_summaries(m->table, shard, table_now(main_loop(m)), &ours);
+    struct table_summary *give = mem_array(n_ours, sizeof *give), *take = mem_array(n_theirs, sizeof *take);
 
-    if (rd_verdict(&in) == ERR_OK) {
-        size_t n_ours = table_summaries(m->table, shard, table_now(main_loop(m)), &ours);
-        struct table_summary *give = mem_array(n_ours, sizeof *give),
-                             *take = mem_array(n_theirs, sizeof *take);
-        if (n_theirs)
-            qsort(theirs, n_theirs, sizeof *theirs, by_key);
-        if (n_ours)
-            qsort(ours, n_ours, sizeof *ours, by_key);
-        size_t n_give = difference(ours, n_ours, theirs, n_theirs, give);
-        size_t n_take = difference(theirs, n_theirs, ours, n_ours, take);
-        log_debug("shard %u: %zu sessions for %s, %zu from it", shard, n_give, from->name, n_take);
-        send_picked(m, from, shard, give, n_give);
-        send_fetch(m, from, shard, take, n_take);
-        mem_free(give);
-        mem_free(take);
-        mem_free(ours);
-    }
-    mem_free(theirs);
+    if (n_theirs)
+        qsort(theirs, n_theirs, sizeof *theirs, by_key);
+    if (n_ours)
+        qsort(ours, n_ours, sizeof *ours, by_key);
+    size_t n_give = difference(ours, n_ours, theirs, n_theirs, give);
+    size_t n_take = difference(theirs, n_theirs, ours, n_ours, take);
+    log_debug("shard %u: %zu sessions for %s, %zu from it", shard, n_give, with->name, n_take);
+    send_fetch(m, with, shard, take, n_take);
+    add_give(r, with, shard, give, n_give);
+    mem_free(take);
+    mem_free(ours);
 }
 
-void repair_on_fetch(struct manager *m, struct member *from, struct span body)
+static bool step_summary(struct repair *r, struct work *w)
 {
-    struct rd in = rd_of(body);
+    struct rd in = rd_of(buf_span(&w->body));
+    struct table_summary *theirs;
+    unsigned shard;
+    size_t n = read_keys(&in, &shard, true, &theirs);
+
+    if (rd_verdict(&in) == ERR_OK)
+        compare_keys(r, w->with, shard, theirs, n);
+    mem_free(theirs);
+    return false;
+}
+
+static bool step_fetch(struct repair *r, struct work *w)
+{
+    struct rd in = rd_of(buf_span(&w->body));
     struct table_summary *keys;
     unsigned shard;
     size_t n = read_keys(&in, &shard, false, &keys);
 
-    if (rd_verdict(&in) == ERR_OK)
-        send_picked(m, from, shard, keys, n);
-    mem_free(keys);
+    if (rd_verdict(&in) != ERR_OK) {
+        mem_free(keys);
+        return false;
+    }
+    if (n)
+        qsort(keys, n, sizeof *keys, by_key);
+    add_give(r, w->with, shard, keys, n);
+    return false;
+}
+
+void repair_on_summary(struct manager *m, struct member *from, struct span body)
+{
+    (void)add_work(m->repair, WORK_SUMMARY, from, body);
+}
+
+void repair_on_fetch(struct manager *m, struct member *from, struct span body)
+{
+    (void)add_work(m->repair, WORK_FETCH, from, body);
+}
+
+/* --- timers --- */
+
+static void on_step(struct timer *t, void *arg)
+{
+    static bool (*const steps[])(struct repair *, struct work *) = {[WORK_DIGEST] = step_digest,
+                                                                    [WORK_COMPARE] = step_compare,
+                                                                    [WORK_SUMMARY] = step_summary,
+                                                                    [WORK_FETCH] = step_fetch,
+                                                                    [WORK_GIVE] = step_give};
+    struct repair *r = arg;
+    struct work *w = CONTAINER_OF(r->work.next, struct work, link);
+
+    if (!r->manager->running || !steps[w->kind](r, w))
+        end_work(r, w);
+    if (!link_is_alone(&r->work))
+        timer_start(t, STEP_MS);
 }
 
 static void on_timer(struct timer *t, void *arg)
@@ -245,7 +389,7 @@ static void on_timer(struct timer *t, void *arg)
     (void)t;
     for (size_t i = 0; i < r->n_due; i++) {
         if (r->manager->running)
-            send_digest(r->manager, r->due[i]);
+            ask_digest(r, r->due[i]);
         view_member_unref(r->due[i]);
     }
     r->n_due = 0;
@@ -279,7 +423,7 @@ void repair_on_heartbeat(struct manager *m)
     uint32_t chosen = n ? loop_random_below(main_loop(m), (uint32_t)n) : 0;
     for (size_t i = 0; i < v->n; i++)
         if (v->members[i]->clusterd_version && chosen-- == 0)
-            send_digest(m, v->members[i]);
+            ask_digest(r, v->members[i]);
     view_unref(v);
 }
 
@@ -288,7 +432,9 @@ struct repair *repair_new(struct manager *m)
     struct repair *r = MEM_NEW(struct repair);
 
     r->manager = m;
+    link_init(&r->work);
     timer_init(&r->timer, host_main(m->host), on_timer, r);
+    timer_init(&r->step_timer, host_main(m->host), on_step, r);
     return r;
 }
 
@@ -297,6 +443,9 @@ void repair_free(struct repair *r)
     if (!r)
         return;
     timer_fini(&r->timer);
+    timer_fini(&r->step_timer);
+    while (!link_is_alone(&r->work))
+        end_work(r, CONTAINER_OF(r->work.next, struct work, link));
     for (size_t i = 0; i < r->n_due; i++)
         view_member_unref(r->due[i]);
     mem_free(r->due);

@@ -8,6 +8,8 @@
 
 #include "clusterd/util/mem.h"
 
+#include <stdlib.h>
+
 /* What is over by time is kept this long, unseen: a later extension may be on its way. */
 #define OVER_GRACE_MS 5000
 #define SHARD_RANGE   (1ULL << 58)
@@ -104,6 +106,35 @@ void table_walk_ids(struct table *t, struct context *only, uint64_t *at, size_t 
         fn(arg, k.contexts[i], rd_bytes32(&in, TABLE_ID_MAX, "id"));
     buf_fini(&k.ids);
     mem_free(k.contexts);
+}
+
+static int by_key(const void *pa, const void *pb)
+{
+    const struct table_summary *a = pa, *b = pb;
+
+    return (a->key > b->key) - (a->key < b->key);
+}
+
+void table_pick(struct table *t, unsigned shard, const struct table_summary *keys, size_t n,
+                struct table_now now, table_walk_fn fn, void *arg)
+{
+    struct shard *sh = &t->shards[shard];
+    struct collect k = {.graves = true, .now = now};
+    size_t at = 0;
+
+    if (n == 0)
+        return;
+    lock_take(&sh->lock);
+    for (const struct session *s; (s = htab_next(&sh->sessions, &at));) {
+        struct table_summary key = {s->key, 0};
+        if (key.key >= keys[0].key && key.key <= keys[n - 1].key &&
+            bsearch(&key, keys, n, sizeof key, by_key))
+            collect_snapshot(&k, s);
+    }
+    lock_drop(&sh->lock);
+    for (size_t i = 0; i < k.n; i++)
+        fn(arg, k.snapshots[i]);
+    mem_free(k.snapshots);
 }
 
 /* Graves and aliases are kept shorter when there are too many. */

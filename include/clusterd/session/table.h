@@ -92,6 +92,9 @@ struct table_summary {
 };
 size_t table_summaries(struct table *t, unsigned shard, struct table_now now,
                        struct table_summary **out_taken);
+/* Snapshots of those of a shard whose keys are among these, which are in order. */
+void table_pick(struct table *t, unsigned shard, const struct table_summary *keys, size_t n,
+                struct table_now now, table_walk_fn fn, void *arg);
 
 /* For a node that has lost touch (healing): what is known to be over may have been missed. */
 uint64_t table_bytes(const struct table *t);
