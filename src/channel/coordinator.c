@@ -278,10 +278,11 @@ static void on_reordered(void *arg)
 }
 
 /* A datagram with whole frames, one after the other; never acknowledged. */
-static void on_frames(void *arg, struct span packet)
+static void on_frames(void *arg, struct span packet, const struct addr *from)
 {
     struct channel *c = arg;
     const char *wrong = NULL;
+    char text[ADDR_TEXT_MAX];
     unsigned left_out;
 
     while (packet.n > 0 && !wrong) {
@@ -306,9 +307,9 @@ static void on_frames(void *arg, struct span packet)
     metric_inc(c->metrics, datagrams_bad);
     if (log_limit_pass(&c->frames_limit, loop_mono_ms(c->main), LOG_LIMIT_MS, &left_out))
         log_warn(
-            "a group datagram with a malformed message (%s) was ignored, and %u others since the last such "
-            "line",
-            wrong, left_out);
+            "a group datagram of %s with a malformed message (%s) was ignored, and %u others since the last "
+            "such line",
+            addr_text(from, text), wrong, left_out);
 }
 
 static int64_t alive_ms(void *arg)

@@ -175,9 +175,12 @@ static const struct stream_ops refused_ops = {.on_input = refused_input, .on_clo
 
 static void refuse(struct front *f, struct incoming *in)
 {
+    char peer[ADDR_TEXT_MAX];
+
     metric_inc(f->metrics, clients_refused);
-    log_limited(loop_mono_ms(f->main), LOG_WARN, "Front door: maxClients (%d) reached, refusing connections",
-                (int)f->conf->max_clients);
+    log_limited(loop_mono_ms(f->main), LOG_WARN,
+                "Front door: maxClients (%d) reached, refusing %s and others", (int)f->conf->max_clients,
+                addr_text(incoming_peer(in), peer));
     if (f->n_refused >= MAX_REFUSED) {
         incoming_refuse(in);
         return;

@@ -202,17 +202,20 @@ static bool has_our_address(struct mcast *m, const struct member_rec *rec, uint6
     return true;
 }
 
-static void heartbeat(struct mcast *m, const struct member_rec *rec, uint64_t now_ms)
+static void heartbeat(struct mcast *m, const struct member_rec *rec, const struct addr *from, uint64_t now_ms)
 {
     struct member *member;
+    char text[ADDR_TEXT_MAX];
     unsigned left_out;
     enum tracker_news news = tracker_heard(&m->tracker, rec, now_ms, &member);
 
     if (news == TRACKER_FULL) {
         metric_inc(m->metrics, datagrams_bad);
         if (log_limit_pass(&m->full_limit, now_ms, SAY_AGAIN_MS, &left_out))
-            log_warn("Membership: more than %d members on group %s; further ones are ignored",
-                     TRACKER_MEMBERS_MAX, m->group_text);
+            log_warn(
+                "Membership: more than %d members on group %s; further ones are ignored, the last one was "
+                "announced by %s, and %u others since the last such line",
+                TRACKER_MEMBERS_MAX, m->group_text, addr_text(from, text), left_out);
         return;
     }
     if (news == TRACKER_STALE)
@@ -259,7 +262,7 @@ static void on_record(struct mcast *m, struct span packet, const struct addr *fr
     if (member_is_shutdown(&rec))
         shutdown_heard(m, &rec, now_ms);
     else
-        heartbeat(m, &rec, now_ms);
+        heartbeat(m, &rec, from, now_ms);
 }
 
 static void on_packet(void *arg, struct span packet, const struct addr *from)
@@ -273,7 +276,7 @@ static void on_packet(void *arg, struct span packet, const struct addr *from)
     else if (!span_starts_with(packet, FRAME_START))
         garbage(m, from, packet.n, "neither a member record nor a message");
     else if (m->hearing)
-        m->events->on_frames(m->arg, packet);
+        m->events->on_frames(m->arg, packet, from);
     expire(m, now_ms);
 }
 

@@ -329,6 +329,18 @@ void answer_on_get_all_contexts(struct manager *m, struct member *from, struct s
     mem_free(all);
 }
 
+void answer_nothing(struct manager *m, struct member *to, struct context *c)
+{
+    struct answer *a = begin(m, to, c);
+
+    /* The time is the cut-off below which the receiver drops what it has queued. Nothing was transferred, so
+     * nothing that it has is older than that: 0. */
+    a->snapshot_ms = -manager_offset_to(m, to);
+    send_message(a, SESSION_TRANSFER_COMPLETE, SESSION_ID_TRANSFER_COMPLETE, (struct span){0}, false, 0,
+                 NULL);
+    end(a);
+}
+
 void answer_on_own_get(struct manager *m, struct member *from, struct span body)
 {
     struct rd in = rd_of(body);

@@ -19,6 +19,10 @@ void answer_on_get_all(struct manager *m, struct member *from, struct span conte
 void answer_on_get_all_contexts(struct manager *m, struct member *from, struct span none);
 void answer_on_own_get(struct manager *m, struct member *from, struct span body);
 
+/* Unasked: there are no sessions of this context. A Tomcat that waits for another's state goes on; for any
+ * other it means nothing. */
+void answer_nothing(struct manager *m, struct member *to, struct context *c);
+
 void answer_on_disappeared(struct manager *m, struct member *member);
 
 #endif

@@ -174,12 +174,21 @@ static void tell_undecodable(struct manager *m, const struct received *r, int32_
                 err_text(e));
 }
 
-static void tell_full(struct manager *m, struct loop *loop)
+static void apply(struct manager *m, const struct received *r, struct change *c)
 {
-    log_limited(loop_mono_ms(loop), LOG_ERROR,
-                "The memory for sessions is full (maxBytes %llu): sessions of others are dropped, this node "
-                "is incomplete",
-                (unsigned long long)table_conf(m->table)->max_bytes);
+    char who[ADDR_TEXT_MAX], id[LOG_ID_MAX];
+    enum table_result result = table_apply(m->table, c, table_now(r->loop));
+
+    if (result == TABLE_FULL)
+        log_limited(
+            loop_mono_ms(r->loop), LOG_ERROR,
+            "The memory for sessions is full (maxBytes %llu): sessions of others, the last one from %s, "
+            "are dropped; this node is incomplete",
+            (unsigned long long)table_conf(m->table)->max_bytes, source_text(r, who, sizeof who));
+    else if (result == TABLE_REFUSED)
+        log_limited(loop_mono_ms(r->loop), LOG_WARN,
+                    "Session %s of %s from %s is refused: its id has more than %d bytes", log_id(id, c->id),
+                    c->context->name, source_text(r, who, sizeof who), TABLE_ID_MAX);
 }
 
 /* What cannot be taken out of a message costs itself only; it must not go unnoticed. */
@@ -211,8 +220,7 @@ static void apply_session(struct manager *m, const struct received *r, const str
         return;
     }
     tell_left_out(m, r, change);
-    if (table_apply(m->table, change, table_now(r->loop)) == TABLE_FULL)
-        tell_full(m, r->loop);
+    apply(m, r, change);
     change_unref(change);
 }
 
@@ -248,8 +256,7 @@ static void apply_block(struct manager *m, const struct received *r, const struc
                 struct change *change =
                     tomcat_state_to_change(&s, c, version_head(&r->source_rec->id), offset, snapshot, now);
                 tell_left_out(m, r, change);
-                if (table_apply(m->table, change, table_now(r->loop)) == TABLE_FULL)
-                    tell_full(m, r->loop);
+                apply(m, r, change);
                 change_unref(change);
             }
             state_session_fini(&s);
@@ -315,10 +322,12 @@ static enum err on_session(void *arg, const struct received *r, const struct ses
         return ERR_OK;
     }
     if (!(c = table_context_find_or_add(m->table, msg->context))) {
+        char name[80], who[ADDR_TEXT_MAX];
         log_limited(
             loop_mono_ms(r->loop), LOG_WARN,
-            "Context manager doesn't exist:[%.*s] (contexts.auto is off, or maxContexts %u is reached)",
-            (int)(msg->context.n < 64 ? msg->context.n : 64), (const char *)msg->context.p,
+            "Context manager doesn't exist:[%s], asked for by %s (contexts.auto is off, maxContexts %u "
+            "is reached, or the name is no name)",
+            log_printable(name, sizeof name, msg->context), source_text(r, who, sizeof who),
             table_conf(m->table)->max_contexts);
         if (msg->event == SESSION_GET_ALL)
             post_event(m, r, msg, answer_on_get_all);
@@ -349,7 +358,8 @@ static enum err on_session(void *arg, const struct received *r, const struct ses
     return ERR_OK;
 }
 
-enum err manager_apply_all(struct manager *m, struct loop *loop, struct rd *in, uint64_t *n)
+/* The changes of a message body, up to the first that cannot be read. n = applied or stale ones. */
+static enum err apply_all(struct manager *m, const struct received *r, struct rd *in, uint64_t *n)
 {
     while (rd_left(in)) {
         struct change *c;
@@ -358,9 +368,8 @@ enum err manager_apply_all(struct manager *m, struct loop *loop, struct rd *in, 
             continue; /* a context too many: the rest goes on */
         TRY(e);
         if (manager_knows_time(m))
-            manager_hear_time(m, loop, c->version.time_ms);
-        if (table_apply(m->table, c, table_now(loop)) == TABLE_FULL)
-            tell_full(m, loop);
+            manager_hear_time(m, r->loop, c->version.time_ms);
+        apply(m, r, c);
         change_unref(c);
         ++*n;
     }
@@ -377,16 +386,16 @@ static enum err on_own(void *arg, const struct received *r, uint8_t kind, struct
     switch ((enum own_kind)kind) {
     case OWN_STATE:
         (void)rd_u32(&in, "request");
-        e = manager_apply_all(m, r->loop, &in, &n);
+        e = apply_all(m, r, &in, &n);
         if (r->source)
             manager_post(m, r->source, body.n >= 4 ? span_of(body.p, 4) : body, transfer_on_own_state);
         break;
     case OWN_REPAIR:
-        e = manager_apply_all(m, r->loop, &in, &n);
+        e = apply_all(m, r, &in, &n);
         metric_add(m->metrics, repairs_received, n);
         break;
     case OWN_CHANGES:
-        e = manager_apply_all(m, r->loop, &in, &n);
+        e = apply_all(m, r, &in, &n);
         break;
     case OWN_STATUS: {
         /* The sender may be in no view of ours yet: its id goes along. */

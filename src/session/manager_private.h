@@ -76,9 +76,6 @@ void manager_send_session(struct manager *m, struct loop *loop, struct member *t
                           const struct session_msg *msg, uint64_t flow, uint32_t options, struct delivery *d);
 /* Contexts of decoded changes: change_context_fn, arg = the table. */
 struct context *manager_to_context(void *arg, struct span name);
-/* Applies the changes of a message body; stops at the first that cannot be read. n = applied or stale ones.
- */
-fallible manager_apply_all(struct manager *m, struct loop *loop, struct rd *in, uint64_t *n);
 
 /* manager_expire and expireSessionsOnShutdown. */
 bool manager_is_tomcat_context(const struct context *c);

@@ -9,9 +9,10 @@
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
 
-#define ALIAS_HOPS_MAX  1024  /* an id changes at login and at fail-over, but a client may RENAME in a loop */
-#define PARKED_MAX      10000 /* changes */
-#define HARD_LIMIT(max) ((max) + (max) / 20)
+#define ALIAS_HOPS_MAX   1024 /* an id changes at login and at fail-over, but a client may RENAME in a loop */
+#define PARKED_MAX       10000 /* changes */
+#define PARKED_BYTES_MAX ((size_t)32 << 20)
+#define HARD_LIMIT(max)  ((max) + (max) / 20)
 
 struct parked {
     struct link link;
@@ -140,15 +141,36 @@ void table_unlock_two(struct table *t, unsigned a, unsigned b)
         lock_drop(&t->shards[b].lock);
 }
 
+static size_t parked_bytes(const struct change *c)
+{
+    size_t n = sizeof(struct parked) + sizeof *c + c->bytes.n + c->n * sizeof *c->entries;
+
+    for (size_t i = 0; i < c->n; i++)
+        n += blob_span(c->entries[i].value).n;
+    return n;
+}
+
+/* Out of the parking lot, into `to`. Under its lock. */
+static void leave(struct table *t, struct parked *p, struct link *to)
+{
+    link_remove(&p->link);
+    link_push_back(to, &p->link);
+    t->n_parked--;
+    t->parked_bytes -= parked_bytes(p->change);
+}
+
 static void park(struct table *t, struct change *c, uint64_t mono_ms)
 {
+    size_t bytes = parked_bytes(c);
+
     lock_take(&t->park_lock);
-    if (t->n_parked < PARKED_MAX) {
+    if (t->n_parked < PARKED_MAX && bytes <= PARKED_BYTES_MAX - t->parked_bytes) {
         struct parked *p = MEM_NEW(struct parked);
         p->change = change_ref(c);
         p->until_mono_ms = mono_ms + t->conf.park_ms;
         link_push_back(&t->parked, &p->link);
         t->n_parked++;
+        t->parked_bytes += bytes;
     }
     lock_drop(&t->park_lock);
     metric_inc(t->metrics, deltas_parked);
@@ -164,11 +186,8 @@ static void unpark(struct table *t, struct context *c, struct span id, struct ta
     LINK_EACH_SAFE(l, &t->parked)
     {
         struct parked *p = CONTAINER_OF(l, struct parked, link);
-        if (p->change->context == c && span_eq(p->change->id, id)) {
-            link_remove(l);
-            link_push_back(&mine, l);
-            t->n_parked--;
-        }
+        if (p->change->context == c && span_eq(p->change->id, id))
+            leave(t, p, &mine);
     }
     lock_drop(&t->park_lock);
     for (struct link *l; (l = link_pop_front(&mine));) {
@@ -187,11 +206,10 @@ void table_forget_parked(struct table *t, uint64_t mono_ms)
     LINK_EACH_SAFE(l, &t->parked)
     {
         /* In order of parking, hence of expiry. */
-        if (CONTAINER_OF(l, struct parked, link)->until_mono_ms > mono_ms)
+        struct parked *p = CONTAINER_OF(l, struct parked, link);
+        if (p->until_mono_ms > mono_ms)
             break;
-        link_remove(l);
-        link_push_back(&over, l);
-        t->n_parked--;
+        leave(t, p, &over);
     }
     lock_drop(&t->park_lock);
     for (struct link *l; (l = link_pop_front(&over));)
@@ -223,15 +241,16 @@ static bool apply_at(struct table *t, struct change *c, struct span id, struct t
         return true;
     }
     bool brings = c->n > 0 || c->life_kind == CHANGE_LIFE_OPEN;
-    if (brings && table_refuses(t, s != NULL)) {
+    if (!s && c->n == 0 && c->life_kind == CHANGE_LIFE_NONE) {
+        lock_drop(&sh->lock); /* an access to what is not known here says nothing */
+        return false;
+    }
+    /* The end of a session that is not known here takes memory too. */
+    if ((brings || !s) && table_refuses(t, s || !brings)) {
         lock_drop(&sh->lock);
         atomic_fetch_add(&t->refused, 1);
         metric_inc(t->metrics, sessions_rejected);
         *result = TABLE_FULL;
-        return false;
-    }
-    if (!s && c->n == 0 && c->life_kind == CHANGE_LIFE_NONE) {
-        lock_drop(&sh->lock); /* an access to what is not known here says nothing */
         return false;
     }
     if (!s)
@@ -283,6 +302,8 @@ enum table_result table_rename_locked(struct table *t, struct change *c, struct 
     if (so && so->kind == SESSION_LIVE && so->life_kind == CHANGE_LIFE_OPEN &&
         session_is_opened_anew(c->version, so->life, so->life_front))
         return TABLE_STALE;
+    if (!so && table_refuses(t, true))
+        return TABLE_FULL;
     if (!sn)
         sn = table_add_locked(t, c->context, to, now.mono_ms);
     struct table_mark mark = table_before(sn);
@@ -326,6 +347,10 @@ static enum table_result apply_rename(struct table *t, struct change *c, struct 
         to = next;
         next = swap;
     }
+    if (result == TABLE_FULL) {
+        atomic_fetch_add(&t->refused, 1);
+        metric_inc(t->metrics, sessions_rejected);
+    }
     if (result == TABLE_APPLIED)
         unpark(t, c->context, buf_span(&to), now);
     buf_fini(&to);
@@ -338,8 +363,10 @@ enum table_result table_apply(struct table *t, struct change *c, struct table_no
     enum table_result result = TABLE_STALE;
     bool reopened = false;
 
-    if (c->id.n > TABLE_ID_MAX || c->new_id.n > TABLE_ID_MAX)
-        return TABLE_STALE;
+    if (c->id.n > TABLE_ID_MAX || c->new_id.n > TABLE_ID_MAX) {
+        metric_inc(t->metrics, sessions_rejected);
+        return TABLE_REFUSED;
+    }
     if (c->new_id.n)
         return apply_rename(t, c, now);
     struct buf at = {0}, next = {0};

@@ -157,8 +157,10 @@ struct context *table_context_find_or_add(struct table *t, struct span name)
 {
     bool made = false;
 
-    if (name.n > TABLE_CONTEXT_MAX || memchr(name.n ? name.p : (const uint8_t *)"", 0, name.n))
+    if (name.n > TABLE_CONTEXT_MAX || memchr(name.n ? name.p : (const uint8_t *)"", 0, name.n)) {
+        metric_inc(t->metrics, contexts_refused);
         return NULL;
+    }
     lock_take(&t->contexts_lock);
     struct context *c = htab_find(&t->contexts, name);
     bool may = (t->conf.auto_contexts && t->n_contexts < t->conf.max_contexts) || database_of(name) >= 0;

@@ -33,7 +33,7 @@ struct table {
 
     struct lock park_lock;
     struct link parked;
-    size_t n_parked;
+    size_t n_parked, parked_bytes;
 
     size_t sweep_shard, sweep_at;
 };

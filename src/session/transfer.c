@@ -10,11 +10,12 @@
  * of.
  *
  * When all have been asked nobody has more than this node: it is complete. So hosts that are all started at
- * once do not wait for each other. A member that did not answer leaves the node incomplete; it is asked again
- * later.
+ * once do not wait for each other, and Tomcats among them that do (see may_be_waiting) are told not to. A
+ * member that did not answer leaves the node incomplete; it is asked again later.
  */
 #include "transfer.h"
 
+#include "answer.h"
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
 #include "clusterd/wire/options.h"
@@ -26,6 +27,8 @@
 #define RETRY_MS       30000
 #define SEEN_WAIT_MS   8000 /* for members to see each other: longer than the detector needs to try again */
 #define SETTLED_AGE_MS 5000 /* a Tomcat that is this much older than we are was there before us */
+#define AGAIN_MS       500  /* a Tomcat looks every 100 ms whether its wait is over */
+#define RELEASE_MS     2000 /* a Tomcat that answers requests does so within this, but for very many sessions */
 
 enum ask_state { ASK_DUE, ASK_SENT, ASK_DONE, ASK_FAILED };
 
@@ -40,7 +43,10 @@ struct ask {
     uint64_t due_mono_ms, sent_mono_ms, progress_mono_ms;
     enum ask_state state;
     uint64_t blocks;
-    bool unanswered; /* somebody was silent who may know more */
+    bool released;            /* the one being asked was told that there is nothing to wait for */
+    uint64_t release_mono_ms; /* when, until it is asked again */
+    bool unanswered;          /* somebody was silent */
+    bool unknown;             /* somebody was silent who may know more than those that start now */
 };
 
 struct transfer {
@@ -187,6 +193,40 @@ static void set_all_complete(struct transfer *t)
     mem_free(all);
 }
 
+/* --- Tomcats that wait --- */
+
+/* A Tomcat that waits for another's state answers nobody meanwhile: it keeps the requests and then drops
+ * them. So two that start in the same moment wait for each other until stateTransferTimeout, a minute by
+ * default. Only one that started with us can be one of them: an older one is no Tomcat that starts. */
+static bool may_be_waiting(const struct transfer *t, const struct member *to, const struct context *c)
+{
+    int64_t our_age = (int64_t)(now_ms(t) - t->manager->started_mono_ms);
+
+    return atomic_load(&to->alive_ms) <= our_age + SETTLED_AGE_MS && atomic_load(&c->sessions) == 0;
+}
+
+/* Nobody is known to have sessions of this context: that is worth telling whoever may wait for them. */
+static void release(const struct transfer *t, struct context *c)
+{
+    struct view *v = channel_view(cluster_channel(t->manager->cluster));
+
+    for (size_t i = 0; i < v->n; i++)
+        if (!v->members[i]->clusterd_version && may_be_waiting(t, v->members[i], c))
+            answer_nothing(t->manager, v->members[i], c);
+    view_unref(v);
+}
+
+static void release_all(const struct transfer *t)
+{
+    struct context **all;
+    size_t n = table_contexts_all(t->manager->table, &all);
+
+    for (size_t i = 0; i < n; i++)
+        if (manager_is_tomcat_context(all[i]))
+            release(t, all[i]);
+    mem_free(all);
+}
+
 static void finish(struct transfer *t, bool failed)
 {
     atomic_store(&t->failed, failed);
@@ -195,6 +235,8 @@ static void finish(struct transfer *t, bool failed)
         set_all_complete(t);
     t->retry_mono_ms = now_ms(t) + RETRY_MS;
     note_completeness(t);
+    if (!failed && t->tomcats_asked)
+        release_all(t);
 }
 
 /* --- clusterd members --- */
@@ -434,10 +476,18 @@ static void ask_next(struct transfer *t, struct ask *a)
         view_member_unref(a->to);
     }
     a->to = next_tomcat(t, a);
+    a->released = false;
+    a->release_mono_ms = 0;
     if (a->to)
         send_get_all(t, a);
     else
         settle(t, a, a->unanswered ? ASK_FAILED : ASK_DONE);
+}
+
+static bool is_worth_a_release(const struct transfer *t, const struct ask *a, uint64_t silent)
+{
+    return a->state == ASK_SENT && a->context && silent >= RELEASE_MS && !a->released && !a->unknown &&
+           a->blocks == 0 && may_be_waiting(t, a->to, a->context);
 }
 
 static void step_ask(struct transfer *t, struct ask *a)
@@ -452,10 +502,22 @@ static void step_ask(struct transfer *t, struct ask *a)
     } else if (a->state == ASK_SENT && !a->context && silent >= ALL_SILENCE_MS) {
         /* Nothing says how many contexts there are: quiet is the end. The next Tomcat may run others. */
         ask_next(t, a);
+    } else if (a->release_mono_ms && now >= a->release_mono_ms + AGAIN_MS) {
+        a->release_mono_ms = 0;
+        send_get_all(t, a); /* it has dropped the first */
+    } else if (is_worth_a_release(t, a, silent)) {
+        log_info(
+            "Manager [%s]: [%s] does not answer; in case it waits for another's sessions it was told that "
+            "there are none here",
+            a->context->name, a->to->name);
+        release(t, a->context);
+        a->released = true;
+        a->release_mono_ms = now;
     } else if (a->state == ASK_SENT && silent >= SILENCE_MS) {
         log_warn("Manager [%s]: No session state sent at [%s] received, timing out after [%llu] ms.",
                  a->context ? a->context->name : "all contexts", a->to->name, (unsigned long long)silent);
         a->unanswered = true;
+        a->unknown |= !a->context || !may_be_waiting(t, a->to, a->context);
         ask_next(t, a);
     }
 }

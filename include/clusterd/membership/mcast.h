@@ -37,8 +37,8 @@ struct mcast_events {
     void (*on_added)(void *arg, struct member *m);
     /* shutdown: it said BABY-ALEX; else it was silent for longer than dropTime. */
     void (*on_disappeared)(void *arg, struct member *m, bool shutdown);
-    /* A group datagram that holds framed messages (send option 0x40). The span is valid during the call. */
-    void (*on_frames)(void *arg, struct span packet);
+    /* A group datagram that holds framed messages (send option 0x40). Valid during the call. */
+    void (*on_frames)(void *arg, struct span packet, const struct addr *from);
     /* The `alive` of a known member jumped: its place in a view has changed. May be NULL. */
     void (*on_reordered)(void *arg);
     /* What our `alive` field shall say now. NULL: the time since the first start. */

@@ -55,6 +55,7 @@ enum table_result {
     TABLE_STALE,   /* nothing new in it */
     TABLE_PARKED,  /* a tombstone stands: kept for park_ms in case the session is created anew */
     TABLE_FULL,    /* refused for want of memory: the node is incomplete */
+    TABLE_REFUSED, /* an id of more than TABLE_ID_MAX bytes */
 };
 enum table_result table_apply(struct table *t, struct change *c, struct table_now now);
 

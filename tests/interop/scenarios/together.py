@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several clusterd nodes and Tomcats: started at once, one lost, other send options, another manager."""
 
+import os
+import signal
 import time
 
 from lab import Browser, check, check_equal, eventually
@@ -57,6 +59,29 @@ def at_once(lab, version_a, version_b):
     eventually('all to hold all', lambda: all_hold(nodes + tomcats, expected), 8)
     for node in nodes:
         node.stop()
+
+
+@scenario('frozen', variants=('10', '9'), seconds=60)
+def frozen(lab, version, _):
+    """A Tomcat waits for the state of another that starts with it and answers nobody; clusterd ends the wait."""
+    node, first, second = lab.node(1), lab.tomcat(version, 1), lab.tomcat(version, 2)
+    first.begin()
+    first.log.wait(r'establish cluster membership, start level:\[4\]')
+    node.begin()
+    second.begin()
+    second.log.wait(r'Sleeping for .* start level:\[8\]')
+    os.kill(first.pid(), signal.SIGSTOP)
+    second.log.wait(f'requesting session state from .*{first.receiver}')
+    second.ready()
+    lab.figure('Tomcat start s', f'{second.start_seconds:.1f}')
+    check(second.start_seconds < 20, 'it waited for the one that is frozen')
+    os.kill(first.pid(), signal.SIGCONT)
+    first.ready()
+    node.ready()
+    eventually('all to see all', lambda: all(len(x.members()) == 2 for x in (node, first, second)))
+    expected = write_each([first, second], [node])
+    eventually('all to hold all', lambda: all_hold([node, first, second], expected), 8)
+    node.stop()
 
 
 @scenario('two-nodes', variants=('mixed',), seconds=120)

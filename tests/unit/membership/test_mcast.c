@@ -63,9 +63,10 @@ static void on_reordered(void *arg)
     ((struct node *)arg)->reordered++;
 }
 
-static void on_frames(void *arg, struct span packet)
+static void on_frames(void *arg, struct span packet, const struct addr *from)
 {
     (void)packet;
+    ck_assert_int_ne(from->family, ADDR_NONE);
     ((struct node *)arg)->frames++;
 }
 

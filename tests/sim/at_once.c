@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything is started within a second or two: clusterd nodes, and Tomcats whose manager asks the member
+ * that runs longest for its sessions as DeltaManager.getAllClusterSessions does. While it waits for the
+ * answer it keeps requests of others, and then drops them; before it starts it answers that there is no such
+ * manager. Two Tomcats alone can so wait for each other until their time-out (the run shows that first, so
+ * that the rule is known to be modelled). With clusterd nodes among them nobody may wait for long.
+ *
+ *   sim_at_once [--seeds N] [--from N] [--verbose]
+ *
+ * Prints the longest times; status 1 when somebody waited.
+ */
+#include "clusterd/channel/channel.h"
+#include "clusterd/daemon/node.h"
+#include "clusterd/group/rpc.h"
+#include "clusterd/loop/sim.h"
+#include "clusterd/util/hash.h"
+#include "clusterd/util/log.h"
+#include "clusterd/util/mem.h"
+#include "clusterd/wire/options.h"
+#include "clusterd/wire/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CONTEXT     "localhost#/app"
+#define NODES       2
+#define TOMCATS     2
+#define TIME_OUT_MS 60000 /* stateTransferTimeout */
+#define LONG_MS     15000
+#define STARTS_MS   1500 /* within which all are started */
+#define DEPLOY_MS   2000 /* from the channel's start to the manager's, at most */
+#define TOGETHER_MS                                                                         \
+    3600 /* when no channel still starts; in every other run both managers start soon after \
+          */
+#define GIVE_UP_MS   200000
+#define CLUSTER_YAML "cluster:\n  membership: {address: 228.0.0.4}\n"
+
+struct starting_node {
+    struct host *host;
+    struct config *conf;
+    struct node *node;
+    struct timer start; /* on a host that never ends */
+    bool begun, ready, stopped;
+    uint64_t ready_ms;
+};
+
+enum phase { PHASE_CHANNEL, PHASE_WAITING, PHASE_DONE };
+
+/* A Tomcat that starts, of whom only the manager's start is of interest. */
+struct starting_tomcat {
+    struct host *host;
+    struct channel *channel;
+    struct mcast_conf mcast;
+    struct receiver_conf receiver;
+    struct transmitter_conf sender;
+    struct metrics metrics;
+    struct timer manager, time_out;
+    enum phase phase;
+    uint64_t begun_ms, asked_ms, waited_ms;
+    bool stopped;
+};
+
+static struct sim *sim;
+static struct starting_node nodes[NODES];
+static struct starting_tomcat tomcats[TOMCATS];
+static uint64_t chance;
+static unsigned together_ms; /* 0: each manager starts when its application is deployed */
+
+static unsigned rnd(unsigned bound)
+{
+    chance = hash_mix(chance, 0xa70ce);
+    return (unsigned)(chance % bound);
+}
+
+/* --- a Tomcat --- */
+
+static void say(struct starting_tomcat *t, struct loop *loop, struct member *to, enum session_event event,
+                const char *id)
+{
+    struct buf b = {0}, unique = {0};
+    int64_t now = loop_wall_ms(loop);
+    struct message m = {.options = SEND_USE_ACK};
+
+    session_unique_id(event, span_str(id), SPAN_LIT(CONTEXT), now, &unique);
+    struct session_msg msg = {.event = (int32_t)event,
+                              .timestamp_ms = now,
+                              .timestamp_set = true,
+                              .has_context = true,
+                              .context = SPAN_LIT(CONTEXT),
+                              .session_id = span_str(id),
+                              .unique_id = buf_span(&unique)};
+    ASSERT(session_msg_encode(&msg, &b) == ERR_OK);
+    channel_stamp(t->channel, loop, &m);
+    m.payload = blob_new(buf_span(&b));
+    channel_send(t->channel, &m, &(struct targets){1, (struct member *[]){to}});
+    blob_unref(m.payload);
+    buf_fini(&b);
+    buf_fini(&unique);
+}
+
+static void end_wait(struct starting_tomcat *t)
+{
+    if (t->phase != PHASE_WAITING)
+        return;
+    t->phase = PHASE_DONE;
+    t->waited_ms = sim_now_us(sim) / 1000 - t->asked_ms;
+}
+
+static void on_time_out(struct timer *timer, void *arg)
+{
+    (void)timer;
+    end_wait(arg);
+}
+
+static void on_manager_start(struct timer *timer, void *arg)
+{
+    struct starting_tomcat *t = arg;
+    struct view *v = channel_view(t->channel);
+    struct member *oldest = NULL;
+
+    (void)timer;
+    for (size_t i = 0; i < v->n; i++)
+        if (!oldest || atomic_load(&v->members[i]->alive_ms) > atomic_load(&oldest->alive_ms))
+            oldest = v->members[i];
+    t->asked_ms = sim_now_us(sim) / 1000;
+    t->phase = oldest ? PHASE_WAITING : PHASE_DONE;
+    if (oldest) {
+        log_debug("tomcat %d asks %s", (int)(t - tomcats), oldest->name);
+        say(t, host_main(t->host), oldest, SESSION_GET_ALL, SESSION_ID_GET_ALL);
+        timer_start(&t->time_out, TIME_OUT_MS);
+    }
+    view_unref(v);
+}
+
+static enum err on_message(void *arg, const struct received *m)
+{
+    struct starting_tomcat *t = arg;
+    struct session_msg msg;
+    const char *field;
+
+    if (m->options & SEND_BYTE_MESSAGE)
+        return ERR_OK;
+    if (session_msg_decode(m->payload, &msg, &field) != ERR_OK) {
+        if (rpc_on_message(t->channel, m, &field) != ERR_OK)
+            log_debug("tomcat %d: %s is wrong", (int)(t - tomcats), field);
+        return ERR_OK;
+    }
+    if (msg.event == SESSION_TRANSFER_COMPLETE || msg.event == SESSION_NO_CONTEXT_MANAGER)
+        end_wait(t);
+    else if (msg.event == SESSION_GET_ALL && m->source && t->phase == PHASE_CHANNEL)
+        say(t, m->loop, m->source, SESSION_NO_CONTEXT_MANAGER, SESSION_ID_NO_CONTEXT);
+    else if (msg.event == SESSION_GET_ALL && m->source && msg.has_context && t->phase == PHASE_DONE)
+        say(t, m->loop, m->source, SESSION_TRANSFER_COMPLETE, SESSION_ID_TRANSFER_COMPLETE);
+    session_msg_fini(&msg);
+    return ERR_OK;
+}
+
+static void no_member(void *arg, struct member *m)
+{
+    (void)arg;
+    (void)m;
+}
+
+static void no_member_gone(void *arg, struct member *m, bool shutdown)
+{
+    (void)arg;
+    (void)m;
+    (void)shutdown;
+}
+
+static void no_caught_up(void *arg, struct member *m, bool lost)
+{
+    (void)arg;
+    (void)m;
+    (void)lost;
+}
+
+static void no_heartbeat(void *arg)
+{
+    (void)arg;
+}
+
+static int64_t alive_ms(void *arg)
+{
+    struct starting_tomcat *t = arg;
+
+    return (int64_t)(loop_mono_ms(host_main(t->host)) - t->begun_ms);
+}
+
+static void on_channel_started(void *arg)
+{
+    struct starting_tomcat *t = arg;
+
+    uint64_t now_ms = sim_now_us(sim) / 1000;
+
+    timer_start(&t->manager, together_ms > now_ms ? (unsigned)(together_ms - now_ms) : rnd(DEPLOY_MS));
+}
+
+static void set_text(char **field, const char *text)
+{
+    mem_free(*field);
+    *field = mem_strdup(text);
+}
+
+static void begin_tomcat(struct starting_tomcat *t, unsigned index)
+{
+    static const struct channel_events events = {.on_message = on_message,
+                                                 .on_added = no_member,
+                                                 .on_disappeared = no_member_gone,
+                                                 .on_caught_up = no_caught_up,
+                                                 .on_heartbeat = no_heartbeat,
+                                                 .alive_ms = alive_ms};
+    struct diag d = {0};
+    char ip[32];
+
+    snprintf(ip, sizeof ip, "10.0.1.%u", index + 1);
+    t->host = sim_host_new(sim, ip, 1);
+    option_defaults(mcast_options, &t->mcast);
+    option_defaults(receiver_options, &t->receiver);
+    option_defaults(transmitter_options, &t->sender);
+    set_text(&t->receiver.address, ip);
+    t->receiver.allow_from.v = mem_array(1, sizeof *t->receiver.allow_from.v);
+    t->receiver.allow_from.v[0] = mem_strdup("0.0.0.0/0");
+    t->receiver.allow_from.n = 1;
+    t->begun_ms = loop_mono_ms_now(host_main(t->host));
+    timer_init(&t->manager, host_main(t->host), on_manager_start, t);
+    timer_init(&t->time_out, host_main(t->host), on_time_out, t);
+    struct channel_conf conf = {
+        .start_options = 15, .membership = &t->mcast, .receiver = &t->receiver, .sender = &t->sender};
+    ASSERT(channel_new(t->host, &conf, &events, t, &t->metrics, &d, &t->channel) == ERR_OK);
+    ASSERT(channel_start(t->channel, on_channel_started, t, &d) == ERR_OK);
+    diag_fini(&d);
+}
+
+/* --- a clusterd node --- */
+
+static void on_node_ready(void *arg)
+{
+    struct starting_node *n = arg;
+
+    n->ready = true;
+    n->ready_ms = sim_now_us(sim) / 1000;
+}
+
+static void begin_node(struct starting_node *n, unsigned index)
+{
+    static const struct node_events events = {.on_ready = on_node_ready};
+    struct diag d = {0};
+    char ip[32], yaml[512];
+
+    snprintf(ip, sizeof ip, "10.0.0.%u", index + 1);
+    snprintf(yaml, sizeof yaml,
+             CLUSTER_YAML "  receiver: {address: %s, port: 4000, allowFrom: [10.0.0.0/8]}\n"
+                          "contexts: {list: [{name: \"" CONTEXT "\", keyPrefix: \"app:\"}]}\n"
+                          "frontDoor: {listen: []}\n",
+             ip);
+    n->host = sim_host_new(sim, ip, 1);
+    if (config_load_text(span_str(yaml), "at_once.yaml", &d, &n->conf) != ERR_OK) {
+        printf("%s\n", buf_cstr(&d.text));
+        exit(1);
+    }
+    n->conf->control.socket[0] = 0;
+    ASSERT(node_new(n->host, n->conf, 0, &events, n, &d, &n->node) == ERR_OK);
+    ASSERT(node_start(n->node, &d) == ERR_OK);
+    diag_fini(&d);
+}
+
+/* --- a run --- */
+
+static bool all_up(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < NODES; i++)
+        if (nodes[i].node && !nodes[i].ready)
+            return false;
+    for (unsigned i = 0; i < TOMCATS; i++)
+        if (tomcats[i].phase != PHASE_DONE)
+            return false;
+    return true;
+}
+
+static void set_true(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static bool is_true(void *arg)
+{
+    return *(bool *)arg;
+}
+
+static void end_all(void)
+{
+    for (unsigned i = 0; i < TOMCATS; i++) {
+        struct starting_tomcat *t = &tomcats[i];
+        channel_stop(t->channel, 100, set_true, &t->stopped);
+        ASSERT(sim_run_until(sim, is_true, &t->stopped, TIME_OUT_MS));
+        timer_fini(&t->manager);
+        timer_fini(&t->time_out);
+        channel_free(t->channel);
+        sim_host_end(sim, t->host);
+        option_free(mcast_options, &t->mcast);
+        option_free(receiver_options, &t->receiver);
+        option_free(transmitter_options, &t->sender);
+        *t = (struct starting_tomcat){0};
+    }
+    for (unsigned i = 0; i < NODES && nodes[i].node; i++) {
+        node_stop(nodes[i].node, 1000, set_true, &nodes[i].stopped);
+        ASSERT(sim_run_until(sim, is_true, &nodes[i].stopped, TIME_OUT_MS));
+        node_free(nodes[i].node);
+        sim_host_end(sim, nodes[i].host);
+        config_free(nodes[i].conf);
+        nodes[i] = (struct starting_node){0};
+    }
+    sim_free(sim);
+}
+
+struct longest {
+    uint64_t tomcat_ms, node_ms;
+};
+
+/* Starts them in an order and at times that the seed draws. False: somebody never came up. */
+static bool run(uint64_t seed, bool with_nodes, struct longest *longest)
+{
+    unsigned at[NODES + TOMCATS];
+    bool up;
+
+    chance = seed;
+    together_ms = seed % 2 ? TOGETHER_MS + rnd(DEPLOY_MS) : 0;
+    sim = sim_new(seed);
+    for (unsigned i = 0; i < NODES + TOMCATS; i++)
+        at[i] = rnd(STARTS_MS);
+    for (unsigned ms = 0; ms < STARTS_MS; ms++) {
+        for (unsigned i = 0; i < NODES; i++)
+            if (with_nodes && at[i] == ms)
+                begin_node(&nodes[i], i);
+        for (unsigned i = 0; i < TOMCATS; i++)
+            if (at[NODES + i] == ms)
+                begin_tomcat(&tomcats[i], i);
+        sim_run_ms(sim, 1);
+    }
+    up = sim_run_until(sim, all_up, NULL, GIVE_UP_MS);
+    for (unsigned i = 0; i < TOMCATS; i++)
+        if (tomcats[i].waited_ms > longest->tomcat_ms)
+            longest->tomcat_ms = tomcats[i].waited_ms;
+    for (unsigned i = 0; with_nodes && i < NODES; i++)
+        if (nodes[i].ready_ms > longest->node_ms)
+            longest->node_ms = nodes[i].ready_ms;
+    end_all();
+    return up;
+}
+
+static void to_stderr(void *arg, enum log_level level, const char *line)
+{
+    (void)arg;
+    fprintf(stderr, "%8llu ms %d %s\n", sim ? (unsigned long long)sim_now_us(sim) / 1000 : 0, (int)level,
+            line);
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t from = 1, seeds = 100, control = 0;
+    struct longest longest = {0};
+
+    log_set_level(LOG_ERROR);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc)
+            seeds = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--from") == 0 && i + 1 < argc)
+            from = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--verbose") == 0)
+            log_set_sink(to_stderr, NULL), log_set_level(LOG_DEBUG);
+        else {
+            fprintf(stderr, "usage: %s [--seeds N] [--from N] [--verbose]\n", argv[0]);
+            return 2;
+        }
+    }
+    for (uint64_t seed = from; seed < from + seeds; seed++) {
+        struct longest alone = {0};
+        if (!run(seed, false, &alone))
+            return 1;
+        control += alone.tomcat_ms >= TIME_OUT_MS;
+    }
+    printf("two Tomcats alone: in %llu of %llu runs they wait for each other until the time-out\n",
+           (unsigned long long)control, (unsigned long long)seeds);
+    for (uint64_t seed = from; seed < from + seeds; seed++) {
+        struct longest one = {0};
+        bool up = run(seed, true, &one);
+        if (!up || one.tomcat_ms > LONG_MS || one.node_ms > LONG_MS + STARTS_MS) {
+            printf("seed %llu: a Tomcat waited %llu ms, a clusterd node was ready after %llu ms\n",
+                   (unsigned long long)seed, (unsigned long long)one.tomcat_ms,
+                   (unsigned long long)one.node_ms);
+            return 1;
+        }
+        if (one.tomcat_ms > longest.tomcat_ms)
+            longest.tomcat_ms = one.tomcat_ms;
+        if (one.node_ms > longest.node_ms)
+            longest.node_ms = one.node_ms;
+    }
+    printf(
+        "with two clusterd nodes: a Tomcat waits %llu ms at most, clusterd is ready after %llu ms at most\n",
+        (unsigned long long)longest.tomcat_ms, (unsigned long long)longest.node_ms);
+    if (control == 0 && seeds >= 100) {
+        printf("Tomcats that wait for each other are not modelled\n");
+        return 1;
+    }
+    return 0;
+}
