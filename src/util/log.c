@@ -50,8 +50,9 @@ void log_write(enum log_level level, const char *fmt, ...)
         return;
     if ((size_t)more >= sizeof line - n)
         memcpy(line + sizeof line - 4, "...", 4);
+    /* Names that others choose stand in lines: they may not end one, nor talk to a terminal. */
     for (char *c = line; *c; c++)
-        if (*c == '\n' || *c == '\r')
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
             *c = ' ';
     sink_fn(sink_arg, level, line);
 }

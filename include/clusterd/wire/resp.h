@@ -65,6 +65,11 @@ static inline size_t resp_count(const struct resp_parser *p)
 }
 /* Word i of the request found in `in` (the same bytes as at the resp_parse() that found it). */
 struct span resp_word(const struct resp_parser *p, struct span in, size_t i);
+/* Bytes that the parser holds beside the input: many short words take more there than they have. */
+static inline size_t resp_memory(const struct resp_parser *p)
+{
+    return p->cap_words * sizeof *p->words + p->text.cap;
+}
 /* Forget the request; the next input begins behind its `used` bytes. Gives memory of large requests back. */
 void resp_next(struct resp_parser *p);
 

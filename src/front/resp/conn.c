@@ -42,7 +42,7 @@ static struct pending *pending_of(struct link *l)
 /* Tells the front what this connection holds. */
 static void count_buffers(struct conn *c)
 {
-    size_t n = c->stream ? c->unread + c->held.n + stream_queued(c->stream) : 0;
+    size_t n = c->stream ? c->unread + resp_memory(&c->parser) + c->held.n + stream_queued(c->stream) : 0;
 
     n = n > LITTLE ? n : 0;
     if (n == c->counted)
@@ -341,7 +341,7 @@ static void want_more(struct conn *c, size_t have)
     c->unread = want;
     stream_want(c->stream, want);
     count_buffers(c);
-    if (want > LITTLE && is_crowded(c))
+    if (c->counted && is_crowded(c))
         protocol_error(c, "too much unfinished input of all clients (maxBufferBytes)");
 }
 
