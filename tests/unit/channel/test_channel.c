@@ -259,6 +259,7 @@ START_TEST(test_malformed_group_datagrams)
     }
     ck_assert_uint_eq(world_nodes[1]->messages, 2);
     ck_assert_uint_eq(metric_get(&world_nodes[1]->metrics, datagrams_bad), one);
+    ck_assert_uint_eq(logs_count("a group datagram of 10.0.0.101:"), 1);
     for (size_t at = 11; at < one - 7; at++) { /* whatever a changed byte makes of it, nothing breaks */
         struct buf c = {0};
         wr_bytes(&c, b.p, one);

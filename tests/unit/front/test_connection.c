@@ -304,6 +304,27 @@ START_TEST(unfinished_input_is_bounded_over_all_clients)
 }
 END_TEST
 
+/* Short words take more memory than bytes of input: that counts too. */
+START_TEST(unfinished_words_count_as_memory)
+{
+    struct rig_conf conf = {.front = "maxBufferBytes: 1m"};
+    struct buf half = {0};
+
+    rig_begin(1);
+    rig_node(0, &conf);
+    resp_array(&half, 200000);
+    for (int i = 0; i < 100000; i++) /* 600,000 bytes */
+        resp_bulk(&half, SPAN_LIT(""));
+    struct rig_client *c = rig_connect(0, NULL);
+    rig_send(c, buf_span(&half));
+    rig_expect(c, "-ERR too much unfinished input of all clients (maxBufferBytes)\r\n");
+    ck_assert(sim_run_until(rig_sim, rig_is_closed, c, 5000));
+    buf_fini(&half);
+    rig_close(c);
+    rig_end();
+}
+END_TEST
+
 /* Many that do not read: each gets a little, together no more than the bound. */
 START_TEST(unread_output_is_bounded_over_all_clients)
 {
@@ -371,6 +392,7 @@ START_TEST(max_clients)
     rig_ask(more, "PING", "+PONG\r\n");
     rig_close(more);
     ck_assert_uint_eq(metric_get(&rig_nodes[0]->metrics, clients_refused), 1);
+    ck_assert_uint_eq(logs_count("maxClients (3) reached, refusing 10.0.9.9:"), 1);
     rig_close(c[1]);
     rig_close(c[2]);
     rig_end();
@@ -592,7 +614,7 @@ CLUSTERD_SUITE(front_connection, &hello_switches_the_protocol, &hello_in_a_pipel
                &unauthenticated_requests_are_small, &pipelines_may_be_cut_anywhere,
                &long_pipelines_share_the_worker, &protocol_errors_end_the_connection,
                &absurd_lengths_take_no_memory, &unfinished_input_is_bounded_over_all_clients,
-               &unread_output_is_bounded_over_all_clients, &max_clients, &idle_connections_end,
-               &slow_readers_stop_being_read, &floods_are_cut, &loading,
+               &unfinished_words_count_as_memory, &unread_output_is_bounded_over_all_clients, &max_clients,
+               &idle_connections_end, &slow_readers_stop_being_read, &floods_are_cut, &loading,
                &client_list_and_kill_reach_all_workers, &stopping_with_open_connections,
                &starting_fails_cleanly, &unknown_commands_are_counted_and_logged_without_their_arguments)

@@ -3,6 +3,7 @@
  * McastService on simulated hosts: what it sends and when, what it makes of what it hears, hostile datagrams,
  * and what it says in the log. A bare group socket on a further host listens and injects.
  */
+#include "../../../src/membership/tracker.h"
 #include "clusterd/loop/multicast.h"
 #include "clusterd/loop/sim.h"
 #include "clusterd/membership/mcast.h"
@@ -587,6 +588,31 @@ START_TEST(test_members_that_cannot_be_reached_are_none)
 }
 END_TEST
 
+START_TEST(test_members_beyond_the_bound_are_told_once)
+{
+    struct sniffer *s = MEM_NEW(struct sniffer);
+    struct node a;
+
+    sim = sim_new(12);
+    logs_begin(LOG_INFO);
+    sniffer_init(s, false);
+    node_start(&a, 1);
+    for (unsigned i = 0; i < TRACKER_MEMBERS_MAX + 100; i++) {
+        struct member_rec rec = stranger(i % 200);
+        rec.port = 1000 + (int32_t)i;
+        inject_record(s, &rec);
+    }
+    ck_assert_uint_eq(a.added, TRACKER_MEMBERS_MAX);
+    ck_assert_uint_eq(metric_get(&a.metrics, datagrams_bad), 100);
+    ck_assert_uint_eq(logs_count("further ones are ignored, the last one was announced by 10.0.0.99:"), 1);
+    node_end(&a);
+    sniffer_end(s);
+    mem_free(s);
+    sim_free(sim);
+    logs_end();
+}
+END_TEST
+
 START_TEST(test_another_node_with_our_address)
 {
     struct sniffer *s = MEM_NEW(struct sniffer);
@@ -751,6 +777,7 @@ CLUSTERD_SUITE(mcast, &test_what_is_sent_and_when, &test_two_hear_each_other,
                &test_a_stopped_node_does_not_hold_its_silence_against_others,
                &test_alive_of_ours_and_jumps_of_others, &test_announcing_a_payload_is_heard_at_once,
                &test_levels_can_start_alone, &test_group_messages_and_their_bound, &test_hostile_datagrams,
-               &test_members_that_cannot_be_reached_are_none, &test_another_node_with_our_address,
-               &test_another_domain_is_kept_and_told, &test_silence_is_told,
-               &test_mistakes_of_the_configuration, &test_options_have_tomcats_names_and_defaults)
+               &test_members_that_cannot_be_reached_are_none, &test_members_beyond_the_bound_are_told_once,
+               &test_another_node_with_our_address, &test_another_domain_is_kept_and_told,
+               &test_silence_is_told, &test_mistakes_of_the_configuration,
+               &test_options_have_tomcats_names_and_defaults)

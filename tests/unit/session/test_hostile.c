@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What members may send that is well formed and means nothing good: sessions of very many attributes, times
- * at the ends of the scale, names that the own wire form cannot carry. None of it may cost more than it
- * should, overflow, or make a session that cannot be passed on.
+ * at the ends of the scale, names that the own wire form cannot carry, ids that are too long, ends of
+ * sessions that nobody knows. None of it may cost more than it should, overflow, or make a session that
+ * cannot be passed on.
  */
+#include "../../../src/session/table_private.h"
 #include "../../../src/session/tomcat.h"
 #include "clusterd/session/table.h"
 #include "clusterd/util/mem.h"
@@ -176,5 +178,100 @@ START_TEST(sec_name_that_the_own_form_cannot_carry)
 }
 END_TEST
 
+/* A change with a value of n bytes, or the end of the session for n = 0. */
+static enum table_result apply_new(struct table *t, const char *id, int64_t time_ms, size_t n)
+{
+    struct context *context = table_context_find_or_add(t, ctx_name);
+    struct change *c = change_new(context, span_str(id), (struct version){time_ms, 1, 1});
+    char *value = mem_zalloc(n + 1);
+
+    if (n) {
+        change_set(c, ENTRY_ATTRIBUTE, SPAN_LIT("a"), blob_new(span_of(value, n)), c->version);
+    } else {
+        c->life_kind = CHANGE_LIFE_ENDED;
+        c->life = c->version;
+    }
+    change_seal(c);
+    enum table_result result = table_apply(t, c, now);
+    change_unref(c);
+    mem_free(value);
+    return result;
+}
+
+START_TEST(sec_ids_that_are_too_long_are_counted)
+{
+    struct table *t = new_table();
+    char id[TABLE_ID_MAX + 2];
+
+    metrics = (struct metrics){0};
+    memset(id, 'i', sizeof id);
+    id[TABLE_ID_MAX + 1] = 0;
+    ck_assert_int_eq(apply_new(t, id, 1, 5), TABLE_REFUSED);
+    struct change *c =
+        change_new(table_context_find_or_add(t, ctx_name), SPAN_LIT("x"), (struct version){1, 1, 1});
+    change_rename(c, span_str(id));
+    change_seal(c);
+    ck_assert_int_eq(table_apply(t, c, now), TABLE_REFUSED);
+    change_unref(c);
+    ck_assert_uint_eq(metric_get(&metrics, sessions_rejected), 2);
+    id[TABLE_ID_MAX] = 0;
+    ck_assert_int_eq(apply_new(t, id, 1, 5), TABLE_APPLIED);
+    ck_assert_uint_eq(metric_get(&metrics, sessions_rejected), 2);
+    table_free(t);
+}
+END_TEST
+
+/* Late changes of a session that has ended wait for its return, but only some megabytes of them. */
+START_TEST(sec_late_changes_of_an_ended_session_are_bounded_in_bytes)
+{
+    enum { MB = 1 << 20, SENT = 100, KEPT_MAX = 32 };
+    struct table *t = new_table();
+
+    for (int round = 0; round < 2; round++) { /* what was dropped makes room */
+        ck_assert_int_eq(apply_new(t, "x", 1000 + round * 1000, 0), TABLE_APPLIED);
+        for (int i = 0; i < SENT; i++)
+            ck_assert_int_eq(apply_new(t, "x", 500, MB), TABLE_PARKED);
+        ck_assert_uint_gt(t->parked_bytes, (KEPT_MAX - 2) * MB);
+        ck_assert_uint_le(t->parked_bytes, KEPT_MAX * MB);
+        table_forget_parked(t, now.mono_ms + 6000);
+        ck_assert_uint_eq(t->parked_bytes, 0);
+    }
+    table_free(t);
+}
+END_TEST
+
+/* Tombstones take memory: over the limit only sessions that are here can end or get a new id. */
+START_TEST(sec_ends_of_unknown_sessions_stop_at_the_limit)
+{
+    struct table_conf conf = {
+        .max_contexts = 10, .auto_contexts = true, .tombstone_ms = 600000, .max_bytes = 100000};
+    struct table *t = table_new(&conf, &metrics);
+    enum table_result result = TABLE_APPLIED;
+    char id[32];
+    int n = 0;
+
+    ck_assert_int_eq(apply_new(t, "held", 1, 5), TABLE_APPLIED);
+    for (; n < 10000 && result == TABLE_APPLIED; n++) {
+        snprintf(id, sizeof id, "unknown%d", n);
+        result = apply_new(t, id, 1, 0);
+    }
+    ck_assert_int_eq(result, TABLE_FULL);
+    ck_assert_uint_le(table_bytes(t), 106000);
+    ck_assert_uint_gt(table_refused(t), 0);
+    struct change *c =
+        change_new(table_context_find_or_add(t, ctx_name), SPAN_LIT("nobody"), (struct version){1, 1, 1});
+    change_rename(c, SPAN_LIT("else"));
+    change_seal(c);
+    ck_assert_int_eq(table_apply(t, c, now), TABLE_FULL);
+    change_unref(c);
+    ck_assert_int_eq(apply_new(t, "held", 2, 0), TABLE_APPLIED);
+    ck_assert_uint_eq(table_sessions(t), 0);
+    table_free(t);
+}
+END_TEST
+
 CLUSTERD_SUITE(hostile, &sec_many_attributes_cost_no_comparison_of_pairs, &sec_times_at_the_ends_of_the_scale,
-               &sec_seconds_that_are_no_int, &sec_name_that_the_own_form_cannot_carry)
+               &sec_seconds_that_are_no_int, &sec_name_that_the_own_form_cannot_carry,
+               &sec_ids_that_are_too_long_are_counted,
+               &sec_late_changes_of_an_ended_session_are_bounded_in_bytes,
+               &sec_ends_of_unknown_sessions_stop_at_the_limit)
