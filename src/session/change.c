@@ -40,25 +40,40 @@ static bool is_number(enum entry_kind kind)
     return kind == ENTRY_MAX_INACTIVE || kind == ENTRY_DEADLINE;
 }
 
-/* While a change is built its texts are offsets into `bytes`, which may move; the offset stands in span.p. */
+/* While a change is built its texts are offsets into `text`, which may move; the offset stands in span.p. */
 static struct span keep(struct change *c, struct span s)
 {
-    struct span kept = {(const uint8_t *)(uintptr_t)c->bytes.n, s.n};
+    struct span kept = {(const uint8_t *)(uintptr_t)c->text_n, s.n};
 
-    wr_span(&c->bytes, s);
+    if (s.n > c->text_cap - c->text_n) {
+        size_t cap = c->text_n + s.n > 2 * c->text_cap ? c->text_n + s.n : 2 * c->text_cap;
+        bool inside = c->text == c->text_room;
+        c->text = mem_realloc(inside ? NULL : c->text, cap);
+        c->text_cap = cap;
+        if (inside)
+            memcpy(c->text, c->text_room, c->text_n);
+    }
+    if (s.n)
+        memcpy(c->text + c->text_n, s.p, s.n);
+    c->text_n += s.n;
     return kept;
 }
 
 static void settle(const struct change *c, struct span *s)
 {
-    s->p = c->bytes.p ? c->bytes.p + (uintptr_t)s->p : (const uint8_t *)"";
+    s->p = c->text + (uintptr_t)s->p;
 }
 
 struct change *change_new(struct context *context, struct span id, struct version v)
 {
-    struct change *c = MEM_NEW(struct change);
+    struct change *c = mem_alloc(sizeof *c);
 
+    memset(c, 0, offsetof(struct change, entry_room));
     atomic_init(&c->refs, 1);
+    c->entries = c->entry_room;
+    c->cap = CHANGE_ENTRY_ROOM;
+    c->text = c->text_room;
+    c->text_cap = CHANGE_TEXT_ROOM;
     c->context = context;
     c->version = v;
     c->id = keep(c, id);
@@ -70,10 +85,20 @@ void change_rename(struct change *c, struct span new_id)
     c->new_id = keep(c, new_id);
 }
 
+static void grow_entries(struct change *c)
+{
+    bool inside = c->entries == c->entry_room;
+
+    c->cap *= 2;
+    c->entries = mem_realloc(inside ? NULL : c->entries, c->cap * sizeof *c->entries);
+    if (inside)
+        memcpy(c->entries, c->entry_room, sizeof c->entry_room);
+}
+
 static struct change_entry *add(struct change *c, enum entry_kind kind, struct span name, struct version v)
 {
-    if ((c->n & (c->n - 1)) == 0)
-        c->entries = mem_realloc(c->entries, (c->n ? 2 * c->n : 1) * sizeof *c->entries);
+    if (c->n == c->cap)
+        grow_entries(c);
     struct change_entry *e = &c->entries[c->n++];
 
     *e = (struct change_entry){.kind = kind, .name = keep(c, name), .version = v};
@@ -123,6 +148,16 @@ void change_seal(struct change *c)
         settle(c, &c->entries[i].name);
 }
 
+size_t change_bytes(const struct change *c)
+{
+    size_t n = sizeof *c + (c->text != c->text_room ? c->text_cap : 0) +
+               (c->entries != c->entry_room ? c->cap * sizeof *c->entries : 0);
+
+    for (size_t i = 0; i < c->n; i++)
+        n += blob_span(c->entries[i].value).n;
+    return n;
+}
+
 struct change *change_ref(struct change *c)
 {
     if (c)
@@ -136,8 +171,10 @@ void change_unref(struct change *c)
         return;
     for (size_t i = 0; i < c->n; i++)
         blob_unref(c->entries[i].value);
-    mem_free(c->entries);
-    buf_fini(&c->bytes);
+    if (c->entries != c->entry_room)
+        mem_free(c->entries);
+    if (c->text != c->text_room)
+        mem_free(c->text);
     mem_free(c);
 }
 

@@ -537,10 +537,8 @@ struct manager *manager_new(struct host *h, const struct manager_options *o,
         struct context *c = table_context_add(m->table, span_str(mc->name));
         c->configured = true;
         c->manager = mc->conf ? *mc->conf : o->defaults;
-        c->database = mc->database;
         c->internal = !manager_is_tomcat_context(c);
-        if (mc->key_prefix && *mc->key_prefix)
-            c->key_prefix = span_str(mem_strdup(mc->key_prefix));
+        table_context_route(m->table, c, mc->database, span_str(mc->key_prefix ? mc->key_prefix : ""));
         log_info("Creating ClusterManager for context %s using class %s", c->name, "DeltaManager");
     }
     table_set_defaults(m->table, &o->defaults);

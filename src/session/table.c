@@ -143,11 +143,7 @@ void table_unlock_two(struct table *t, unsigned a, unsigned b)
 
 static size_t parked_bytes(const struct change *c)
 {
-    size_t n = sizeof(struct parked) + sizeof *c + c->bytes.n + c->n * sizeof *c->entries;
-
-    for (size_t i = 0; i < c->n; i++)
-        n += blob_span(c->entries[i].value).n;
-    return n;
+    return sizeof(struct parked) + change_bytes(c);
 }
 
 /* Out of the parking lot, into `to`. Under its lock. */
@@ -369,22 +365,23 @@ enum table_result table_apply(struct table *t, struct change *c, struct table_no
     }
     if (c->new_id.n)
         return apply_rename(t, c, now);
-    struct buf at = {0}, next = {0};
-    wr_span(&at, c->id);
+    struct buf led = {0}, next = {0};
+    struct span at = c->id;
     for (int hop = 0; hop < ALIAS_HOPS_MAX; hop++) {
-        if (!apply_at(t, c, buf_span(&at), now, &next, &result, &reopened))
+        if (!apply_at(t, c, at, now, &next, &result, &reopened))
             break;
-        struct buf swap = at;
-        at = next;
+        struct buf swap = led;
+        led = next;
         next = swap;
+        at = buf_span(&led);
     }
     if (result == TABLE_PARKED)
         park(t, c, now.mono_ms);
     if (reopened)
-        unpark(t, c->context, buf_span(&at), now);
+        unpark(t, c->context, at, now);
     if (result == TABLE_STALE)
         metric_inc(t->metrics, changes_stale);
-    buf_fini(&at);
+    buf_fini(&led);
     buf_fini(&next);
     return result;
 }

@@ -95,11 +95,11 @@ void table_contexts_fini(struct table *t)
         mem_free(t->context_list[i]);
     }
     mem_free(t->context_list);
+    for (size_t i = 0; i < TABLE_DATABASES; i++)
+        mem_free(t->routes[i].prefixed);
     htab_fini(&t->contexts);
     lock_fini(&t->contexts_lock);
 }
-
-#define DATABASES 16 /* of the front door */
 
 /* "redis/0" .. "redis/15": whoever speaks of it first, a front-door command or another node, it is the same.
  * -1: not one of them. */
@@ -107,7 +107,7 @@ static int database_of(struct span name)
 {
     char text[24];
 
-    for (int db = 0; db < DATABASES; db++) {
+    for (int db = 0; db < TABLE_DATABASES; db++) {
         snprintf(text, sizeof text, "redis/%d", db);
         if (span_eq(name, span_str(text)))
             return db;
@@ -123,15 +123,18 @@ static struct context *add_locked(struct table *t, struct span name)
     c->index = (uint32_t)t->n_contexts;
     c->name_hash = hash_stable(name);
     c->manager = t->defaults;
-    if (database_of(name) >= 0) {
+    int database = database_of(name);
+    if (database >= 0) {
         c->internal = true;
-        c->database = (unsigned)database_of(name);
+        c->database = (unsigned)database;
     }
     /* Readers index the list without the lock, so it never moves: room for the most that there can be. */
     if (!t->context_list)
         t->context_list = mem_array(TABLE_CONTEXTS_HARD_MAX, sizeof *t->context_list);
     t->context_list[t->n_contexts++] = c;
     htab_put(&t->contexts, c);
+    if (database >= 0)
+        atomic_store(&t->routes[database].rest, c);
     return c;
 }
 
@@ -145,6 +148,15 @@ struct context *table_context_add(struct table *t, struct span name)
     return c;
 }
 
+/* Every change of another node names its context: those in use are found without the lock. Names that share a
+ * place take it from each other, which costs the lock and nothing else. */
+static _Atomic(struct context *) *recent_place(struct table *t, struct span name)
+{
+    size_t at = name.n ? name.n + name.p[name.n - 1] + 7u * name.p[name.n / 2] : 0;
+
+    return &t->recent[at % TABLE_RECENT];
+}
+
 struct context *table_context_find(struct table *t, struct span name)
 {
     lock_take(&t->contexts_lock);
@@ -156,7 +168,11 @@ struct context *table_context_find(struct table *t, struct span name)
 struct context *table_context_find_or_add(struct table *t, struct span name)
 {
     bool made = false;
+    _Atomic(struct context *) *place = recent_place(t, name);
+    struct context *recent = atomic_load_explicit(place, memory_order_acquire);
 
+    if (recent && span_eq(span_str(recent->name), name))
+        return recent;
     if (name.n > TABLE_CONTEXT_MAX || memchr(name.n ? name.p : (const uint8_t *)"", 0, name.n)) {
         metric_inc(t->metrics, contexts_refused);
         return NULL;
@@ -171,7 +187,9 @@ struct context *table_context_find_or_add(struct table *t, struct span name)
     lock_drop(&t->contexts_lock);
     if (made)
         log_info("Creating ClusterManager for context %s (first seen in a message)", c->name);
-    if (!c)
+    if (c)
+        atomic_store_explicit(place, c, memory_order_release);
+    else
         metric_inc(t->metrics, contexts_refused);
     return c;
 }
@@ -202,27 +220,38 @@ void table_set_defaults(struct table *t, const struct manager_conf *defaults)
     t->defaults = *defaults;
 }
 
+void table_context_route(struct table *t, struct context *c, unsigned database, struct span prefix)
+{
+    c->database = database;
+    if (prefix.n == 0 || database >= TABLE_DATABASES)
+        return;
+    c->key_prefix = span_str(mem_strndup((const char *)prefix.p, prefix.n));
+    struct route *r = &t->routes[database];
+    size_t at = r->n++;
+    r->prefixed = mem_realloc(r->prefixed, r->n * sizeof *r->prefixed);
+    for (; at > 0 && r->prefixed[at - 1]->key_prefix.n < prefix.n; at--)
+        r->prefixed[at] = r->prefixed[at - 1];
+    r->prefixed[at] = c;
+}
+
 struct context *table_route_key(struct table *t, unsigned database, struct span key, struct span *id)
 {
-    struct context *best = NULL;
+    ASSERT(database < TABLE_DATABASES);
+    struct route *r = &t->routes[database];
 
-    lock_take(&t->contexts_lock);
-    for (size_t i = 0; i < t->n_contexts; i++) {
-        struct context *c = t->context_list[i];
-        if (c->key_prefix.n && c->database == database && span_starts_with(key, c->key_prefix) &&
-            (!best || c->key_prefix.n > best->key_prefix.n))
-            best = c;
+    for (size_t i = 0; i < r->n; i++) {
+        struct context *c = r->prefixed[i];
+        if (span_starts_with(key, c->key_prefix)) {
+            *id = span_of(key.p + c->key_prefix.n, key.n - c->key_prefix.n);
+            return c;
+        }
     }
-    if (best) {
-        *id = span_of(key.p + best->key_prefix.n, key.n - best->key_prefix.n);
-    } else {
+    *id = key;
+    struct context *rest = atomic_load_explicit(&r->rest, memory_order_acquire);
+    if (!rest) {
         char name[16];
         snprintf(name, sizeof name, "redis/%u", database);
-        *id = key;
-        best = htab_find(&t->contexts, span_str(name));
-        if (!best)
-            best = add_locked(t, span_str(name));
+        rest = table_context_add(t, span_str(name));
     }
-    lock_drop(&t->contexts_lock);
-    return best;
+    return rest;
 }

@@ -17,6 +17,18 @@ struct shard {
     struct htab sessions;
 };
 
+/* The contexts of one front-door database. Those with a prefix come from the configuration, the longest
+ * prefix first, and are constant while the node runs; the one of keys without a prefix is made when needed.
+ */
+struct route {
+    struct context **prefixed;
+    size_t n;
+    _Atomic(struct context *) rest;
+};
+
+#define TABLE_DATABASES 16 /* of the front door */
+#define TABLE_RECENT    64
+
 struct table {
     struct table_conf conf;
     struct metrics *metrics;
@@ -29,7 +41,9 @@ struct table {
     struct htab contexts;
     struct context **context_list; /* by index; grows under the lock, entries never change */
     size_t n_contexts;
-    struct manager_conf defaults; /* of contexts that are made at first sight */
+    struct route routes[TABLE_DATABASES];
+    _Atomic(struct context *) recent[TABLE_RECENT]; /* found by name before, each in the place of its name */
+    struct manager_conf defaults;                   /* of contexts that are made at first sight */
 
     struct lock park_lock;
     struct link parked;

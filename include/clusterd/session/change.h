@@ -42,6 +42,9 @@ enum change_life {
     CHANGE_LIFE_ENDED /* it has ended as of `life` (EXPIRED, DEL) */
 };
 
+#define CHANGE_ENTRY_ROOM 2
+#define CHANGE_TEXT_ROOM  96
+
 struct change {
     atomic_uint refs;
     struct context *context; /* borrowed: contexts are never freed before the table */
@@ -60,9 +63,13 @@ struct change {
     int64_t created_wall_ms; /* 0 = not said */
     int64_t idle_ms;         /* since the last access, as of now; with touches */
     uint64_t flow;           /* which lane: the hash of the session's first id */
-    size_t n;
+    size_t n, cap;
     struct change_entry *entries;
-    struct buf bytes; /* owns id, new_id and the names */
+    uint8_t *text; /* owns id, new_id and the names */
+    size_t text_n, text_cap;
+    /* Most changes set a value or two: those are one allocation. What is more stands outside. */
+    struct change_entry entry_room[CHANGE_ENTRY_ROOM];
+    uint8_t text_room[CHANGE_TEXT_ROOM];
 };
 
 /* Building: one owner, then change_seal(). id and names are copied; values: one reference is taken over. */
@@ -74,7 +81,8 @@ void change_set_number(struct change *c, enum entry_kind kind, int64_t number, s
 void change_remove(struct change *c, enum entry_kind kind, struct span name, struct version v);
 /* Before sealing: the names of the entries of a kind, at most c->n; they move when something is added. */
 size_t change_names(const struct change *c, enum entry_kind kind, struct span *out);
-void change_seal(struct change *c); /* once; spans become valid */
+void change_seal(struct change *c);          /* once; spans become valid */
+size_t change_bytes(const struct change *c); /* memory that it holds, with its values */
 struct change *change_ref(struct change *c);
 void change_unref(struct change *c);
 

@@ -40,7 +40,10 @@ size_t table_contexts(struct table *t, struct context **out, size_t max); /* in 
 size_t table_contexts_all(struct table *t, struct context ***out_taken);
 /* The manager settings of contexts that are made at first sight; before start. */
 void table_set_defaults(struct table *t, const struct manager_conf *defaults);
-/* The context and session id of a front-door key in a database. Longest prefix wins. */
+/* Before start: keys of a front-door database that begin with the prefix (n = 0: none do) are its sessions.
+ */
+void table_context_route(struct table *t, struct context *c, unsigned database, struct span prefix);
+/* The context and session id of a front-door key in a database, 0..15. Longest prefix wins. */
 struct context *table_route_key(struct table *t, unsigned database, struct span key, struct span *id);
 
 /* Times of one call, all of the calling loop. */
