@@ -2,6 +2,9 @@
 /*
  * The way out of changes; see outbox.h. A queue is drained by a task on the loop that pushed first; whoever
  * pushes meanwhile, from whatever thread, only appends.
+ *
+ * clusterd members get what stands in a queue in one message, up to BATCH_BYTES: one frame, one
+ * acknowledgement and one wake-up for all writes of a turn. Tomcats know one session a message.
  */
 #include "outbox.h"
 
@@ -9,26 +12,36 @@
 #include "clusterd/util/mem.h"
 #include "tomcat.h"
 
-#define QUEUES 16
+#define BATCH_BYTES ((size_t)64 * 1024) /* a message this long costs no more a byte than a longer one */
+#define KEEP_BYTES  ((size_t)256 * 1024)
+#define KEEP_QUEUED ((size_t)1024)
 
 struct queued {
-    struct link link;
     struct change *change;
     struct delivery *delivery;
 };
 
+struct list {
+    struct queued *v;
+    size_t n, cap;
+};
+
 struct queue {
     struct lock lock;
-    struct link list;
+    struct list in;
     bool draining; /* a task is posted or runs */
     struct task task;
     struct loop *loop; /* of the task */
     struct outbox *outbox;
+    /* Of the drainer: */
+    struct list out;
+    struct buf batch;
 };
 
 struct outbox {
     struct manager *manager;
-    struct queue queues[QUEUES];
+    unsigned n_queues; /* one a worker: more would only make batches smaller */
+    struct queue queues[];
 };
 
 /* The members of a view that speak one form. */
@@ -47,6 +60,25 @@ static struct side side_of(const struct view *v, bool clusterd)
     return s;
 }
 
+/* Those who wait for a message with the changes of several. */
+struct shared {
+    struct delivery delivery;
+    size_t n_results; /* that each of them expects */
+    size_t n;
+    struct delivery *waiting[];
+};
+
+/* On any thread, when all members have answered. */
+static void on_shared(struct delivery *d, bool cancelled)
+{
+    struct shared *s = CONTAINER_OF(d, struct shared, delivery);
+
+    (void)cancelled;
+    for (size_t i = 0; i < s->n; i++)
+        delivery_pass_on(s->waiting[i], d);
+    mem_free(s);
+}
+
 static void send_blob(struct manager *m, struct loop *loop, const struct change *c, struct span bytes,
                       const struct side *to, struct delivery *d)
 {
@@ -63,15 +95,83 @@ static void send_blob(struct manager *m, struct loop *loop, const struct change 
     blob_unref(payload);
 }
 
-static void send_own(struct manager *m, struct loop *loop, const struct change *c, const struct side *to,
-                     struct delivery *d)
-{
-    struct buf b = {0};
+/* What a drain has in hand. */
+struct round {
+    struct queue *queue;
+    struct manager *manager;
+    struct view *view;
+    struct side nodes, tomcats;
+    const struct queued *first; /* of those in the batch */
+    size_t n;
+    const struct change *last;
+};
 
-    cluster_own_begin(&b, OWN_CHANGES);
-    change_encode(c, &b);
-    send_blob(m, loop, c, buf_span(&b), to, d);
-    buf_fini(&b);
+/* One delivery for all who wait for the batch: their own one when only one does. The batch holds it until it
+ * is sealed. */
+static struct shared *share(const struct round *r, size_t n_waiting)
+{
+    struct shared *s = mem_alloc(sizeof *s + n_waiting * sizeof *s->waiting);
+
+    s->n = 0;
+    s->n_results = r->nodes.n;
+    delivery_init(&s->delivery, NULL, on_shared);
+    for (size_t i = 0; i < r->n; i++)
+        if (r->first[i].delivery) {
+            delivery_expect(r->first[i].delivery, (int)s->n_results);
+            s->waiting[s->n++] = r->first[i].delivery;
+        }
+    return s;
+}
+
+static void send_batch(struct round *r)
+{
+    struct shared *shared = NULL;
+    struct delivery *only = NULL;
+    size_t n_waiting = 0;
+
+    if (r->n == 0)
+        return;
+    for (size_t i = 0; i < r->n; i++)
+        if (r->first[i].delivery) {
+            only = r->first[i].delivery;
+            n_waiting++;
+        }
+    if (n_waiting > 1)
+        shared = share(r, n_waiting);
+    send_blob(r->manager, r->queue->loop, r->last, buf_span(&r->queue->batch), &r->nodes,
+              shared ? &shared->delivery : only);
+    if (shared)
+        delivery_seal(&shared->delivery);
+    buf_clear(&r->queue->batch);
+    r->first += r->n;
+    r->n = 0;
+}
+
+static bool is_long(const struct change *c)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n; i++)
+        n += c->entries[i].name.n + blob_span(c->entries[i].value).n;
+    return n >= BATCH_BYTES;
+}
+
+/* A change that is itself long goes alone: what a member takes in one message has a limit. */
+static void add_own(struct round *r, const struct queued *e)
+{
+    struct buf *b = &r->queue->batch;
+
+    if (r->n && is_long(e->change))
+        send_batch(r);
+    if (r->n == 0) {
+        r->first = e;
+        cluster_own_begin(b, OWN_CHANGES);
+    }
+    change_encode(e->change, b);
+    r->n++;
+    r->last = e->change;
+    if (b->n >= BATCH_BYTES)
+        send_batch(r);
 }
 
 static void send_tomcat(struct manager *m, struct loop *loop, const struct change *c, const struct side *to,
@@ -85,73 +185,97 @@ static void send_tomcat(struct manager *m, struct loop *loop, const struct chang
     tomcat_messages_fini(&msgs);
 }
 
-static void send_change(struct manager *m, struct loop *loop, const struct change *c, struct delivery *d)
+static void send_all(struct queue *q)
 {
-    struct view *v = channel_view(cluster_channel(m->cluster));
-    struct side nodes = side_of(v, true), tomcats = side_of(v, false);
+    struct manager *m = q->outbox->manager;
+    struct round r = {.queue = q, .manager = m, .view = channel_view(cluster_channel(m->cluster))};
 
-    if (nodes.n)
-        send_own(m, loop, c, &nodes, d);
-    if (tomcats.n && manager_is_tomcat_context(c->context))
-        send_tomcat(m, loop, c, &tomcats, d);
-    mem_free(nodes.members);
-    mem_free(tomcats.members);
-    view_unref(v);
+    r.nodes = side_of(r.view, true);
+    r.tomcats = side_of(r.view, false);
+    for (size_t i = 0; i < q->out.n; i++) {
+        const struct queued *e = &q->out.v[i];
+        if (r.nodes.n)
+            add_own(&r, e);
+        if (r.tomcats.n && manager_is_tomcat_context(e->change->context))
+            send_tomcat(m, q->loop, e->change, &r.tomcats, e->delivery);
+    }
+    send_batch(&r);
+    mem_free(r.nodes.members);
+    mem_free(r.tomcats.members);
+    view_unref(r.view);
+}
+
+static bool take(struct queue *q)
+{
+    lock_take(&q->lock);
+    struct list in = q->in;
+    q->in = q->out;
+    q->out = in;
+    q->draining = in.n > 0;
+    lock_drop(&q->lock);
+    return in.n > 0;
+}
+
+/* Memory that a burst has made is not kept. */
+static void clear(struct queue *q)
+{
+    q->out.n = 0;
+    if (q->out.cap > KEEP_QUEUED) {
+        mem_free(q->out.v);
+        q->out = (struct list){0};
+    }
+    if (q->batch.cap > KEEP_BYTES)
+        buf_fini(&q->batch);
 }
 
 static void drain(struct task *t, bool cancelled)
 {
     struct queue *q = CONTAINER_OF(t, struct queue, task);
-    struct manager *m = q->outbox->manager;
 
-    for (;;) {
-        struct link batch;
-        link_init(&batch);
-        lock_take(&q->lock);
-        while (!link_is_alone(&q->list))
-            link_push_back(&batch, link_pop_front(&q->list));
-        if (link_is_alone(&batch))
-            q->draining = false;
-        lock_drop(&q->lock);
-        if (link_is_alone(&batch))
-            return;
-        for (struct link *l; (l = link_pop_front(&batch));) {
-            struct queued *e = CONTAINER_OF(l, struct queued, link);
-            if (!cancelled && m->cluster)
-                send_change(m, q->loop, e->change, e->delivery);
-            if (e->delivery)
-                delivery_seal(e->delivery); /* the hold taken in outbox_push() */
-            change_unref(e->change);
-            mem_free(e);
+    while (take(q)) {
+        if (!cancelled && q->outbox->manager->cluster)
+            send_all(q);
+        for (size_t i = 0; i < q->out.n; i++) {
+            if (q->out.v[i].delivery)
+                delivery_seal(q->out.v[i].delivery); /* the hold taken in outbox_push() */
+            change_unref(q->out.v[i].change);
         }
+        clear(q);
     }
 }
 
 struct outbox *outbox_new(struct manager *m)
 {
-    struct outbox *o = MEM_NEW(struct outbox);
+    unsigned n = host_n_workers(m->host);
+    struct outbox *o = mem_zalloc(sizeof *o + n * sizeof o->queues[0]);
 
     o->manager = m;
-    for (unsigned i = 0; i < QUEUES; i++) {
+    o->n_queues = n;
+    for (unsigned i = 0; i < n; i++) {
         lock_init(&o->queues[i].lock);
-        link_init(&o->queues[i].list);
         o->queues[i].outbox = o;
         o->queues[i].task.run = drain;
     }
     return o;
 }
 
+static void append(struct list *l, struct queued e)
+{
+    if (l->n == l->cap) {
+        l->cap = l->cap ? 2 * l->cap : 64;
+        l->v = mem_realloc(l->v, l->cap * sizeof *l->v);
+    }
+    l->v[l->n++] = e;
+}
+
 void outbox_push(struct outbox *o, struct loop *loop, struct change *c, struct delivery *d)
 {
-    struct queue *q = &o->queues[c->flow % QUEUES];
-    struct queued *e = MEM_NEW(struct queued);
+    struct queue *q = &o->queues[c->flow % o->n_queues];
 
-    e->change = change_ref(c);
-    e->delivery = d;
     if (d)
         delivery_expect(d, 1);
     lock_take(&q->lock);
-    link_push_back(&q->list, &e->link);
+    append(&q->in, (struct queued){change_ref(c), d});
     bool wake = !q->draining;
     if (wake) {
         q->draining = true;
@@ -166,7 +290,12 @@ void outbox_free(struct outbox *o)
 {
     if (!o)
         return;
-    for (unsigned i = 0; i < QUEUES; i++)
-        lock_fini(&o->queues[i].lock);
+    for (unsigned i = 0; i < o->n_queues; i++) {
+        struct queue *q = &o->queues[i];
+        lock_fini(&q->lock);
+        mem_free(q->in.v);
+        mem_free(q->out.v);
+        buf_fini(&q->batch);
+    }
     mem_free(o);
 }

@@ -20,10 +20,11 @@
 #include "clusterd/util/mem.h"
 #include "clusterd/wire/options.h"
 
-#define TICK_MS        50
-#define SILENCE_MS     10000 /* without progress: the next member is asked */
-#define ALL_SILENCE_MS 1500  /* after the last answer to a request for all contexts: there are no more */
-#define FIRST_SIGHT_MS 500   /* an answer that is on its way may settle it */
+#define TICK_MS    50
+#define SILENCE_MS 10000 /* without progress: the next member is asked */
+#define ALL_SILENCE_MS \
+    1500 /* after a request for all contexts was processed and answered: there are no more */
+#define FIRST_SIGHT_MS 500 /* an answer that is on its way may settle it */
 #define RETRY_MS       30000
 #define SEEN_WAIT_MS   8000 /* for members to see each other: longer than the detector needs to try again */
 #define SETTLED_AGE_MS 5000 /* a Tomcat that is this much older than we are was there before us */
@@ -31,6 +32,13 @@
 #define RELEASE_MS     2000 /* a Tomcat that answers requests does so within this, but for very many sessions */
 
 enum ask_state { ASK_DUE, ASK_SENT, ASK_DONE, ASK_FAILED };
+
+/* Has a Tomcat processed the request? It acknowledges when it has sent all its sessions. On its own, because
+ * the ACK may come when the ask is long over. */
+struct question {
+    struct delivery delivery;
+    struct ask *ask; /* NULL: over */
+};
 
 /* A question to Tomcats about one context (NULL: all of them). */
 struct ask {
@@ -42,6 +50,8 @@ struct ask {
     size_t n_tried;
     uint64_t due_mono_ms, sent_mono_ms, progress_mono_ms;
     enum ask_state state;
+    struct question *question; /* not acknowledged yet */
+    bool is_processed;
     uint64_t blocks;
     bool released;            /* the one being asked was told that there is nothing to wait for */
     uint64_t release_mono_ms; /* when, until it is asked again */
@@ -195,14 +205,19 @@ static void set_all_complete(struct transfer *t)
 
 /* --- Tomcats that wait --- */
 
+static bool started_before_us(const struct transfer *t, const struct member *m)
+{
+    int64_t our_age = (int64_t)(now_ms(t) - t->manager->started_mono_ms);
+
+    return atomic_load(&m->alive_ms) > our_age + SETTLED_AGE_MS;
+}
+
 /* A Tomcat that waits for another's state answers nobody meanwhile: it keeps the requests and then drops
  * them. So two that start in the same moment wait for each other until stateTransferTimeout, a minute by
  * default. Only one that started with us can be one of them: an older one is no Tomcat that starts. */
 static bool may_be_waiting(const struct transfer *t, const struct member *to, const struct context *c)
 {
-    int64_t our_age = (int64_t)(now_ms(t) - t->manager->started_mono_ms);
-
-    return atomic_load(&to->alive_ms) <= our_age + SETTLED_AGE_MS && atomic_load(&c->sessions) == 0;
+    return !started_before_us(t, to) && atomic_load(&c->sessions) == 0;
 }
 
 /* Nobody is known to have sessions of this context: that is worth telling whoever may wait for them. */
@@ -387,8 +402,17 @@ void transfer_on_own_end(struct manager *m, struct member *from, struct span bod
 
 /* --- Tomcats --- */
 
+static void forget_question(struct ask *a)
+{
+    if (a->question)
+        a->question->ask = NULL;
+    a->question = NULL;
+    a->is_processed = false;
+}
+
 static void ask_free(struct ask *a)
 {
+    forget_question(a);
     link_remove(&a->link);
     view_member_unref(a->to);
     view_member_unref(a->but_not);
@@ -434,8 +458,33 @@ static struct member *next_tomcat(struct transfer *t, const struct ask *a)
     return found;
 }
 
+static void on_processed(struct delivery *d, bool cancelled)
+{
+    struct question *q = CONTAINER_OF(d, struct question, delivery);
+    struct ask *a = q->ask;
+
+    if (a && !cancelled) {
+        a->question = NULL;
+        a->is_processed = atomic_load(&d->acked) == 1;
+        a->progress_mono_ms = loop_mono_ms(d->loop);
+    }
+    mem_free(q);
+}
+
+static struct delivery *new_question(struct transfer *t, struct ask *a)
+{
+    forget_question(a);
+    a->question = MEM_NEW(struct question);
+    a->question->ask = a;
+    delivery_init(&a->question->delivery, main_loop(t), on_processed);
+    a->question->delivery.is_patient =
+        true; /* writing very many sessions takes longer than the ACK time-out */
+    return &a->question->delivery;
+}
+
 static void send_get_all(struct transfer *t, struct ask *a)
 {
+    struct delivery *d = new_question(t, a);
     struct buf unique = {0};
     struct span context = a->context ? span_str(a->context->name) : (struct span){NULL, 0};
 
@@ -454,7 +503,8 @@ static void send_get_all(struct transfer *t, struct ask *a)
              "state has been "
              "received within [%d] seconds.",
              a->context ? a->context->name : "all contexts", a->to->name, SILENCE_MS / 1000);
-    manager_send_session(t->manager, main_loop(t), a->to, &msg, 0, SEND_ASYNCHRONOUS, NULL);
+    manager_send_session(t->manager, main_loop(t), a->to, &msg, 0, SEND_ASYNCHRONOUS, d);
+    delivery_seal(d);
     a->sent_mono_ms = a->progress_mono_ms = now_ms(t);
     a->state = ASK_SENT;
     buf_fini(&unique);
@@ -490,6 +540,21 @@ static bool is_worth_a_release(const struct transfer *t, const struct ask *a, ui
            a->blocks == 0 && may_be_waiting(t, a->to, a->context);
 }
 
+/* How long no progress is no reason to ask the next. */
+static uint64_t patience_ms(const struct transfer *t, const struct ask *a)
+{
+    const struct manager_conf *conf = a->context ? &a->context->manager : &t->manager->table->defaults;
+    int64_t s = conf->state_transfer_timeout_s;
+
+    /* Nothing says how many contexts there are: when all was sent, quiet is the end. */
+    if (!a->context && a->is_processed)
+        return ALL_SILENCE_MS;
+    /* At work, and not one of those who start with us and wait. */
+    if (a->question && started_before_us(t, a->to))
+        return s < 0 ? UINT64_MAX : (uint64_t)s * 1000 > SILENCE_MS ? (uint64_t)s * 1000 : SILENCE_MS;
+    return SILENCE_MS;
+}
+
 static void step_ask(struct transfer *t, struct ask *a)
 {
     uint64_t now = now_ms(t), silent = now - a->progress_mono_ms;
@@ -499,9 +564,8 @@ static void step_ask(struct transfer *t, struct ask *a)
             settle(t, a, ASK_DONE);
         else
             ask_next(t, a);
-    } else if (a->state == ASK_SENT && !a->context && silent >= ALL_SILENCE_MS) {
-        /* Nothing says how many contexts there are: quiet is the end. The next Tomcat may run others. */
-        ask_next(t, a);
+    } else if (a->state == ASK_SENT && !a->context && a->is_processed && silent >= ALL_SILENCE_MS) {
+        ask_next(t, a); /* it may run other contexts */
     } else if (a->release_mono_ms && now >= a->release_mono_ms + AGAIN_MS) {
         a->release_mono_ms = 0;
         send_get_all(t, a); /* it has dropped the first */
@@ -513,7 +577,7 @@ static void step_ask(struct transfer *t, struct ask *a)
         release(t, a->context);
         a->released = true;
         a->release_mono_ms = now;
-    } else if (a->state == ASK_SENT && silent >= SILENCE_MS) {
+    } else if (a->state == ASK_SENT && silent >= patience_ms(t, a)) {
         log_warn("Manager [%s]: No session state sent at [%s] received, timing out after [%llu] ms.",
                  a->context ? a->context->name : "all contexts", a->to->name, (unsigned long long)silent);
         a->unanswered = true;
@@ -663,13 +727,12 @@ void transfer_on_added(struct manager *m, struct member *member)
 {
     struct transfer *t = m->transfer;
     bool returned = has_ident(t->lost, t->n_lost, &member->id);
-    int64_t our_age = (int64_t)(now_ms(t) - m->started_mono_ms);
 
     if (member->clusterd_version) {
         send_status(t, member);
         return;
     }
-    if (!atomic_load(&t->starting) && (returned || atomic_load(&member->alive_ms) > our_age + SETTLED_AGE_MS))
+    if (!atomic_load(&t->starting) && (returned || started_before_us(t, member)))
         ask_again(t, member);
 }
 

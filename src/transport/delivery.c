@@ -18,6 +18,7 @@ void delivery_init(struct delivery *d, struct loop *loop, delivery_fn fn)
     d->task = (struct task){.run = run};
     d->loop = loop;
     d->fn = fn;
+    d->is_patient = false;
     atomic_init(&d->pending, 1);
     atomic_init(&d->acked, 0);
     atomic_init(&d->lagging, 0);
@@ -29,13 +30,17 @@ void delivery_expect(struct delivery *d, int n)
     atomic_fetch_add_explicit(&d->pending, n, memory_order_relaxed);
 }
 
-static void count_down(struct delivery *d)
+static void count_down(struct delivery *d, int n)
 {
-    int before = atomic_fetch_sub_explicit(&d->pending, 1, memory_order_acq_rel);
+    int before = atomic_fetch_sub_explicit(&d->pending, n, memory_order_acq_rel);
 
-    ASSERT(before > 0);
-    if (before == 1)
+    ASSERT(before >= n);
+    if (before > n)
+        return;
+    if (d->loop)
         loop_post(d->loop, &d->task);
+    else
+        d->fn(d, false);
 }
 
 void delivery_result(struct delivery *d, enum delivery_result r)
@@ -53,10 +58,22 @@ void delivery_result(struct delivery *d, enum delivery_result r)
         atomic_fetch_add_explicit(&d->failed, 1, memory_order_relaxed);
         break;
     }
-    count_down(d);
+    count_down(d, 1);
+}
+
+void delivery_pass_on(struct delivery *d, const struct delivery *from)
+{
+    int acked = atomic_load_explicit(&from->acked, memory_order_relaxed);
+    int lagging = atomic_load_explicit(&from->lagging, memory_order_relaxed);
+    int failed = atomic_load_explicit(&from->failed, memory_order_relaxed);
+
+    atomic_fetch_add_explicit(&d->acked, acked, memory_order_relaxed);
+    atomic_fetch_add_explicit(&d->lagging, lagging, memory_order_relaxed);
+    atomic_fetch_add_explicit(&d->failed, failed, memory_order_relaxed);
+    count_down(d, acked + lagging + failed);
 }
 
 void delivery_seal(struct delivery *d)
 {
-    count_down(d);
+    count_down(d, 1);
 }

@@ -100,6 +100,8 @@ static void tell_counts(struct lane *l)
 
 static void shed_one(struct out *o)
 {
+    if (o->delivery && o->delivery->is_patient)
+        return;
     delivery_result(o->delivery, DELIVERY_LAGGING);
     o->delivery = NULL;
 }

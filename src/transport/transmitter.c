@@ -201,7 +201,8 @@ void transmitter_send(struct transmitter *t, struct member *m, const struct tran
         dropped(t, lane, item);
         return;
     }
-    bool lagging = atomic_load_explicit(&m->lagging, memory_order_relaxed);
+    bool lagging = atomic_load_explicit(&m->lagging, memory_order_relaxed) &&
+                   !(item->delivery && item->delivery->is_patient);
     struct out o = {.frame = blob_ref(item->frame),
                     .flow = item->flow,
                     .delivery = lagging ? NULL : item->delivery,

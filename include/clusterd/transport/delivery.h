@@ -23,13 +23,18 @@ struct delivery {
     struct task task; /* private */
     struct loop *loop;
     delivery_fn fn;
+    bool is_patient; /* to be set after delivery_init(): it waits for a lagging member too */
     atomic_int pending;
     atomic_int acked, lagging, failed;
 };
 
-void delivery_init(struct delivery *d, struct loop *loop, delivery_fn fn); /* pending = 1: the seal */
+/* pending = 1: the seal. Without a loop fn runs at once, in whatever thread gives the last result, under the
+ * locks that it has: it may only pass the results on. */
+void delivery_init(struct delivery *d, struct loop *loop, delivery_fn fn);
 void delivery_expect(struct delivery *d, int n);
 void delivery_result(struct delivery *d, enum delivery_result r); /* NULL d is fine */
+/* All results of `from`, which has all of its own: so many were expected here. */
+void delivery_pass_on(struct delivery *d, const struct delivery *from);
 void delivery_seal(struct delivery *d); /* no more is expected; fn follows, always later, on d->loop */
 
 #endif
