@@ -134,6 +134,7 @@ enum err state_reader_next(struct state_reader *r, struct state_session *out, co
 
     if (r->done == r->count)
         return java_end(r->java, "session block tail") ? give_up(r->java, field) : ERR_NOT_FOUND;
+    java_share(r->java);
     read_session(r->java, &s);
     if (java_err(r->java)) {
         state_session_fini(&s);

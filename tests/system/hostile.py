@@ -153,7 +153,7 @@ def java_attacks():
         ('a class above itself', DELTA, one(b'\x73' + class_desc('A', 1, [], reference(0))), bad),
         ('two to the power of a hundred', DELTA, one(doubled(100)), None),
         ('one array 4,000 times', DELTA,
-         delta('evil2', [array(bytes(100000), n=100000, descriptor=BYTE_ARRAY)] + [reference(1)] * 4000), left_out),
+         delta('evil', [array(bytes(8 * MIB), n=8 * MIB, descriptor=BYTE_ARRAY)] + [reference(1)] * 4000), left_out),
         ('block data of 2 GiB', DELTA, HEADER + b'\x7a' + i32(0x7fffffff) + bytes(100), bad),
         ('block data of -1 bytes', DELTA, HEADER + b'\x7a' + i32(-1) + bytes(100), bad),
         ('an array of 2 GiB', DELTA, one(array(n=0x7fffffff, descriptor=BYTE_ARRAY)), bad),
@@ -455,12 +455,13 @@ class Java(HostileTest):
             with tcp(node.port) as s:   # a length in the message itself
                 message = session_message(DELTA, 'evil', delta('evil', []), body_length=0x7fffffff)
                 self.assertIn(self.answered(s, node, message), (ACK, FAIL_ACK))
+            self.check_alive(node, 320)
             # What has been kept of it can be looked at.
             with node.redis() as r:
                 self.assertEqual(r.call('EXISTS', 'sess:evil'), 1)
                 r.call('HGETALL', 'sess:evil')
             self.assertEqual(node.ctl('session', 'evil', '--reveal').returncode, 0)
-            self.check_alive(node, 320)
+            self.check_alive(node, 600)
             self.check_log(node)
         self.check_stopped(node)
 
@@ -658,7 +659,19 @@ class FrontDoor(HostileTest):
         self.check_stopped(node)
 
 
-class Own(HostileTest):
+class Members(HostileTest):
+    def test_gigabytes_that_never_come(self):
+        node = self.hold()
+        with Impostor(self.mcast_port), contextlib.ExitStack() as stack:
+            wait_for('the impostor is a member', lambda: len(node.json('members')) == 2)
+            self.begin(node)
+            for _ in range(200):
+                stack.enter_context(tcp(node.port)).sendall(b'FLT2002' + i32(1000000000) + bytes(100000))
+            time.sleep(0.5)
+            self.check_alive(node, 100)
+        self.check_log(node)
+        self.check_stopped(node)
+
     def test_messages_of_clusterd_nodes(self):
         """Each kind with bodies that lie and a flood of large ones, by somebody who is in no view and by a member."""
         node = self.hold()

@@ -26,6 +26,8 @@ struct java_limits {
     size_t max_bytes;  /* length of the stream; at most 4 GiB - 1 */
     size_t max_value;  /* length of one cut value */
     size_t max_growth; /* all values cut from one stream together: this times its length, plus max_value */
+    size_t
+        max_share; /* values cut between two java_share() calls: this, or twice the stream if that is more */
 };
 
 extern const struct java_limits java_limits_default;
@@ -98,6 +100,11 @@ bool java_string(struct java *j, struct span *text, const char *field);
  * and JAVA_EXCEPTION have no value: ERR_NOT_FOUND.
  */
 fallible java_cut(struct java *j, const struct java_item *item, struct blob **out);
+
+/* The values that are cut from here on belong to another session. Those of one session are in memory
+ * together, and many small ones may refer to one large object, of which each becomes a copy: max_share bounds
+ * them. */
+void java_share(struct java *j);
 
 /* The end of the stream must be here; gives the verdict over all reads. */
 fallible java_end(struct java *j, const char *field);

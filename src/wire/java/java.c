@@ -18,6 +18,7 @@ const struct java_limits java_limits_default = {
     .max_bytes = UINT32_MAX,
     .max_value = 64u << 20,
     .max_growth = 64,
+    .max_share = 128u << 20,
 };
 
 struct java {
@@ -26,6 +27,7 @@ struct java {
     struct buf copy;     /* a value being cut; kept for the next one */
     uint32_t block_left; /* bytes of the current block record that are not read yet */
     uint64_t cut_total, text_total;
+    uint64_t share_start; /* cut_total at the last java_share() */
 };
 
 struct java *java_new(struct span stream, const struct java_limits *limits)
@@ -273,17 +275,27 @@ enum err java_cut(struct java *j, const struct java_item *item, struct blob **ou
 {
     const struct java_limits *limits = j->w.limits;
     uint64_t allowance = (uint64_t)j->w.s.n * limits->max_growth + limits->max_value - j->cut_total;
+    uint64_t twice = 2 * (uint64_t)j->w.s.n;
+    uint64_t share =
+        (twice > limits->max_share ? twice : limits->max_share) - (j->cut_total - j->share_start);
     uint32_t next_handle = 0;
 
     if (item->kind == JAVA_NULL || item->kind == JAVA_EXCEPTION)
         return ERR_NOT_FOUND;
     buf_clear(&j->copy);
     wr_span(&j->copy, JAVA_HEADER);
+    if (allowance > share)
+        allowance = share;
     size_t max = allowance < limits->max_value ? (size_t)allowance : limits->max_value;
     TRY(walk_copy(&j->w, item->entry, max, &next_handle, &j->copy));
     j->cut_total += j->copy.n - JAVA_HEADER_LEN;
     *out = blob_new(buf_span(&j->copy));
     return ERR_OK;
+}
+
+void java_share(struct java *j)
+{
+    j->share_start = j->cut_total;
 }
 
 enum err java_end(struct java *j, const char *field)

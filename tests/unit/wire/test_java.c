@@ -1057,6 +1057,37 @@ START_TEST(limits)
 }
 END_TEST
 
+/* Many references to one large object: each is a copy when it is cut. */
+START_TEST(sec_what_one_session_may_copy_is_bounded)
+{
+    struct java_limits l = java_limits_default;
+    struct buf b = begin();
+    struct blob *value = NULL;
+    struct java_item item;
+
+    l.max_share = 10000;
+    wr_u8(&b, 0x74);
+    wr_u16(&b, 4000);
+    for (int i = 0; i < 4000; i++)
+        wr_u8(&b, 'x');
+    for (int i = 1; i < 20; i++)
+        ref(&b, 0);
+    struct java *j = java_new(buf_span(&b), &l);
+    for (int i = 0; i < 20; i++) {
+        if (i == 10)
+            java_share(j);
+        ck_assert(java_item(j, &item, "item"));
+        enum err e = java_cut(j, &item, &value);
+        ck_assert_int_eq(e, i % 10 < 2 ? ERR_OK : ERR_TOO_BIG);
+        if (e == ERR_OK)
+            blob_unref(value);
+    }
+    ck_assert_int_eq(java_end(j, "end"), ERR_OK);
+    java_free(j);
+    buf_fini(&b);
+}
+END_TEST
+
 /* Each array holds the one before it twice over the big string: sums must not grow without bound. */
 START_TEST(what_is_cut_is_bounded)
 {
@@ -1132,5 +1163,5 @@ CLUSTERD_SUITE(java, &header, &block_data_is_one_byte_stream, &data_and_objects_
                &text_that_no_java_reads, &reset_starts_handles_anew, &reset_inside_of_an_object,
                &exception_ends_the_outermost_object, &exceptions_in_a_row, &wrong_references, &wrong_forms,
                &nesting_a_million_deep, &nesting_a_thousand_deep_is_fine,
-               &a_chain_of_references_is_limited_when_cut, &limits, &what_is_cut_is_bounded,
-               &converted_texts_are_bounded)
+               &a_chain_of_references_is_limited_when_cut, &limits, &sec_what_one_session_may_copy_is_bounded,
+               &what_is_cut_is_bounded, &converted_texts_are_bounded)
