@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The front door beside Redis: both with one replica, both asked over TCP with a password by the same clients."""
+
+import csv
+import functools
+import subprocess
+
+from stand import Cpu, Node, Redis, check, eventually
+from table import Figure, Row
+
+MCAST = {'async': 47010, 'sync,use_ack': 47011}
+KEYS = 100000
+CLIENTS = 16
+ONE_CPU = {0}
+VALUE = 'v' * 1024
+COMMANDS = {
+    'SET': ['SET', 's:__rand_int__', VALUE],
+    'SETEX': ['SETEX', 's:__rand_int__', '1800', VALUE],
+    'HSET': ['HSET', 's:h__rand_int__', 'a', VALUE],
+    'GET': ['GET', 's:__rand_int__'],
+}
+
+
+class Pair:
+    """A server that clients ask, and its replica."""
+
+    def __init__(self, stand, kind, options='async', name=''):
+        name = stand.fresh(name or kind)
+        if kind == 'redis':
+            self.server = Redis(stand, name + '-master')
+            self.replica = Redis(stand, name + '-replica', master=self.server)
+        else:
+            self.server = Node(stand, name + '-node', options, MCAST[options], wait=False)
+            self.replica = Node(stand, name + '-replica', options, MCAST[options], wait=False)
+            for node in (self.server, self.replica):
+                node.wait_complete()
+                node.wait_members(1)
+
+    def settle(self):
+        """Until the replica has all that the server has."""
+        if isinstance(self.server, Redis):
+            eventually('the replica has caught up', lambda: self.server.offset('master_repl_offset') <= self.replica.offset('slave_repl_offset'))
+        else:
+            eventually('the member has everything', lambda: all(m['queued_bytes'] == 0 for m in self.server.members()))
+        eventually('the replica holds as much', lambda: self.server.count() == self.replica.count(), 60)
+
+    def pin(self, cpus):
+        self.server.pin(cpus)
+        self.replica.pin(cpus)
+
+    def end(self, stand):
+        stand.end(self.replica, self.server)
+
+
+def pair(stand, kind, options='async'):
+    return stand.get((kind, options), lambda: Pair(stand, kind, options))
+
+
+def benchmark(server, words, count, pipeline):
+    """What redis-benchmark says: commands/s and times in us."""
+    done = subprocess.run(['redis-benchmark', '-p', str(server.front), '-a', 'bench', '-c', str(CLIENTS), '-P', str(pipeline), '-n', str(count),
+                           '-r', str(KEYS), '--csv', *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+    rows = [r for r in csv.reader(done.stdout.splitlines()) if len(r) == 8 and r[0] != 'test']
+    check(done.returncode == 0 and rows and 'rror' not in done.stdout, f'redis-benchmark: {done.returncode} {done.stdout[-300:]} {done.stderr[-300:]}')
+    r = rows[-1]
+    return {'commands': float(r[1]), 'p50': float(r[4]) * 1000, 'p99': float(r[6]) * 1000}
+
+
+def command(stand, peer, name, pipeline):
+    p = pair(stand, peer)
+    count = stand.pick(100000 if pipeline == 1 else 400000, 1000)
+    if name == 'GET':
+        stand.get((peer, 'filled'), lambda: benchmark(p.server, COMMANDS['SET'], stand.pick(300000, 1000), 16))
+    with Cpu(p.server, p.replica) as cpu:
+        got = benchmark(p.server, COMMANDS[name], count, pipeline)
+        p.settle()
+    return {**got, 'server CPU': cpu.each[0] * 1e6 / count, 'replica CPU': cpu.each[1] * 1e6 / count}
+
+
+def acknowledged(stand, peer, clients, cpus=None):
+    """SET that is answered when the member, or the replica, has it."""
+    count = stand.pick(5000 if clients == 1 else 40000, 200)
+    if peer == 'bare':
+        got = stand.bare('pong', '--bytes', 1024, '--hops', 2, '--count', count, cpus=cpus)
+        return {'p50': got['p50_us'], 'p99': got['p99_us'], 'writes': got['per_s'], 'server CPU': got['cpu_us']}
+    p = pair(stand, peer, 'async' if peer == 'redis' else 'sync,use_ack')
+    p.pin(cpus)
+    try:
+        with Cpu(p.server, p.replica) as cpu:
+            got = stand.client(p.server, '--op', 'set', '--clients', clients, '--count', count, '--keys', 10000,
+                               *(['--wait'] if peer == 'redis' else []), cpus=cpus)
+    finally:
+        p.pin(None)
+    return {'p50': got['p50_us'], 'p99': got['p99_us'], 'writes': got['per_s'], 'server CPU': cpu.each[0] * 1e6 / count,
+            'replica CPU': cpu.each[1] * 1e6 / count}
+
+
+def commands(name, pipeline):
+    rate = 1.0 if pipeline == 1 else 1.25
+    return Row(f'front-{name.lower()}-{pipeline}', f'{name} 1 KiB, {CLIENTS} clients, pipeline {pipeline}', ('clusterd', 'redis'),
+               functools.partial(command, name=name, pipeline=pipeline),
+               (Figure('commands', 'commands/s', rate, 'redis'), Figure('p50', 'us', None, 'redis', more=False),
+                Figure('p99', 'us', 1.0, 'redis', more=False),
+                Figure('server CPU', 'us/command', 0.8 if pipeline == 1 else None, 'redis', more=False),
+                Figure('replica CPU', 'us/command', None, 'redis', more=False)), ('redis',))
+
+
+def waits(clients, cpus, where):
+    p50 = None if clients > 1 else 0.7 if cpus else 0.95
+    return Row(f'front-acked-{clients}-{where.replace(" ", "-")}', f'SET sync,use_ack / SET + WAIT 1, {clients} client{"s" if clients > 1 else ""}, {where}',
+               ('clusterd', 'redis', 'bare') if clients == 1 else ('clusterd', 'redis'), functools.partial(acknowledged, clients=clients, cpus=cpus),
+               (Figure('p50', 'us', p50, 'redis', more=False), Figure('p99', 'us', None, 'redis', more=False),
+                Figure('writes', 'writes/s', 3.0 if clients > 1 else None, 'redis'),
+                Figure('server CPU', 'us/write', None, 'redis', more=False)), ('redis',))
+
+
+ROWS = [
+    *[commands(name, pipeline) for pipeline in (1, 16) for name in COMMANDS],
+    *[waits(clients, cpus, where) for clients in (1, 64) for cpus, where in ((None, 'free'), (ONE_CPU, 'one core'))],
+]
