@@ -127,6 +127,14 @@ bool table_refuses(struct table *t, bool exists)
     return max && used >= (exists ? HARD_LIMIT(max) : max);
 }
 
+/* One change can be larger than all that there may be. What it replaces makes room. */
+static bool is_too_large(struct table *t, const struct session *s, const struct change *c)
+{
+    uint64_t max = HARD_LIMIT(t->conf.max_bytes), used = atomic_load(&t->bytes);
+
+    return max && change_bytes(c) > (used < max ? max - used : 0) + (s ? session_bytes(s) : 0);
+}
+
 void table_lock_two(struct table *t, unsigned a, unsigned b)
 {
     lock_take(&t->shards[a < b ? a : b].lock);
@@ -242,7 +250,7 @@ static bool apply_at(struct table *t, struct change *c, struct span id, struct t
         return false;
     }
     /* The end of a session that is not known here takes memory too. */
-    if ((brings || !s) && table_refuses(t, s || !brings)) {
+    if (((brings || !s) && table_refuses(t, s || !brings)) || (c->n && is_too_large(t, s, c))) {
         lock_drop(&sh->lock);
         atomic_fetch_add(&t->refused, 1);
         metric_inc(t->metrics, sessions_rejected);

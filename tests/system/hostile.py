@@ -735,12 +735,16 @@ class Limits(HostileTest):
                 self.answered(s, node, session_message(CREATED, name), source=source)
             self.assertGreaterEqual(self.grown(node, 'contexts_refused'), 40)
             self.assertEqual(self.grown(node, 'sessions_rejected'), 2)
+            many = [array(bytes(500000), n=500000, descriptor=BYTE_ARRAY)] + [reference(1)] * 100
+            self.answered(s, node, session_message(DELTA, 'large', delta('large', many)), source=source)
+            self.assertEqual(self.grown(node, 'sessions_rejected'), 3)
             for i in range(100):
                 message = session_message(DELTA, f'evil{i}', delta(f'evil{i}', [value]))
                 self.answered(s, node, message, source=source)
         self.assertGreater(self.grown(node, 'sessions_rejected'), 70)
-        status = self.check_alive(node, 60, full=True)
+        status = self.check_alive(node, 160, full=True)
         self.assertTrue(status['full'])
+        self.assertLess(status['session_bytes'], 5 * MIB)
         with node.redis() as r:
             with self.assertRaisesRegex(RuntimeError, '^OOM '):
                 r.call('SET', 'sess:more', 'x')

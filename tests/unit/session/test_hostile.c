@@ -270,8 +270,27 @@ START_TEST(sec_ends_of_unknown_sessions_stop_at_the_limit)
 }
 END_TEST
 
+START_TEST(sec_one_change_larger_than_the_limit)
+{
+    struct table_conf conf = {
+        .max_contexts = 10, .auto_contexts = true, .tombstone_ms = 600000, .max_bytes = 100000};
+    struct table *t = table_new(&conf, &metrics);
+
+    ck_assert_int_eq(apply_new(t, "x", 1, 200000), TABLE_FULL);
+    ck_assert_uint_lt(table_bytes(t), 1000);
+    ck_assert_int_eq(apply_new(t, "x", 2, 80000), TABLE_APPLIED);
+    ck_assert_int_eq(apply_new(t, "x", 3, 90000), TABLE_APPLIED); /* takes the place of the other */
+    ck_assert_int_eq(apply_new(t, "y", 3, 50000), TABLE_FULL);
+    ck_assert_int_eq(apply_new(t, "x", 4, 250000), TABLE_FULL);
+    ck_assert_uint_lt(table_bytes(t), 100000);
+    ck_assert_int_eq(apply_new(t, "x", 5, 0), TABLE_APPLIED);
+    ck_assert_int_eq(apply_new(t, "y", 3, 50000), TABLE_APPLIED);
+    table_free(t);
+}
+END_TEST
+
 CLUSTERD_SUITE(hostile, &sec_many_attributes_cost_no_comparison_of_pairs, &sec_times_at_the_ends_of_the_scale,
                &sec_seconds_that_are_no_int, &sec_name_that_the_own_form_cannot_carry,
                &sec_ids_that_are_too_long_are_counted,
                &sec_late_changes_of_an_ended_session_are_bounded_in_bytes,
-               &sec_ends_of_unknown_sessions_stop_at_the_limit)
+               &sec_ends_of_unknown_sessions_stop_at_the_limit, &sec_one_change_larger_than_the_limit)
