@@ -6,6 +6,7 @@
 #include "clusterd/daemon/node.h"
 #include "clusterd/util/list.h"
 #include "clusterd/util/log.h"
+#include "clusterd/util/mem.h"
 
 #include "journal.h"
 #include "logger.h"
@@ -302,6 +303,7 @@ static int run(struct config *conf)
     log_set_level((enum log_level)conf->log.level);
     if (!logger_start(&d.logger, (enum logger_target)conf->log.target))
         log_warn("log: target: the journal cannot be reached; the log goes to stderr");
+    mem_tune(workers);
     d.host = host_new_real(workers);
     logger_set_clock(&d.logger, host_main(d.host));
     host_on_signal(d.host, SIGTERM, on_end, &d); /* they come in once the loop runs, and the node is there */

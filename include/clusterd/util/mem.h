@@ -18,6 +18,9 @@ char *mem_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnul
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
 void mem_free(void *p);
 
+/* Once, before threads start: how many of them will allocate much at the same time. */
+void mem_tune(unsigned threads);
+
 #define MEM_NEW(type) ((type *)mem_zalloc(sizeof(type)))
 
 #endif
