@@ -45,6 +45,10 @@ void real_loop_begin(struct real_loop *r)
         return;
     read_clocks(r);
     r->fresh = true;
+    /* What is posted from now on is found at the end of this turn: nobody needs to wake us for it. */
+    struct task *asleep = LOOP_ASLEEP;
+    (void)atomic_compare_exchange_strong_explicit(&r->posted, &asleep, NULL, memory_order_acq_rel,
+                                                  memory_order_relaxed);
 }
 
 /* Outside of a run (start-up, the end) there are no turns that would keep the clocks fresh. */
