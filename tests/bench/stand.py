@@ -26,6 +26,7 @@ TRIBES_JARS = [JARS / f'tomcat10-{name}.jar' for name in ('tribes', 'juli', 'uti
 JVM_FLAGS = ['-Djava.net.preferIPv4Stack=true', '-XX:+UseSerialGC', '-XX:-UsePerfData', '-Xmx1g',
              '--add-opens=java.base/java.lang=ALL-UNNAMED', '--add-opens=java.base/java.io=ALL-UNNAMED',
              '--add-opens=java.base/java.util=ALL-UNNAMED', '--add-opens=java.base/java.util.concurrent=ALL-UNNAMED']
+QUICK_JVM = ['-XX:TieredStopAtLevel=1']    # starts sooner, ends slower
 TICKS = os.sysconf('SC_CLK_TCK')
 
 
@@ -151,11 +152,18 @@ def pinned(cpus):
 class Talker(Process):
     """A process that answers a line with a line of JSON: channel_bench, TribesBench."""
 
-    def __init__(self, stand, name, command, port):
+    def __init__(self, stand, name, command, port, wait=True):
         super().__init__(stand, name, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.port = port
         self.pending = b''
-        self.answer(60)
+        self.ready = False
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self):
+        if not self.ready:
+            self.answer(60)
+            self.ready = True
 
     def answer(self, seconds):
         end = time.monotonic() + seconds
@@ -171,6 +179,7 @@ class Talker(Process):
         return got
 
     def ask(self, line, seconds=120):
+        self.wait_ready()
         self.process.stdin.write(line.encode() + b'\n')
         self.process.stdin.flush()
         return self.answer(seconds)
@@ -318,12 +327,21 @@ class Cpu:
 class TomcatNode:
     """A real Tomcat of the interop tests, with what a benchmark asks of a process."""
 
-    def __init__(self, stand, number, **options):
+    def __init__(self, stand, number, wait=True, **options):
         self.inner = interop.Tomcat(stand.interop_lab(), 10, number, {'heap': '2g', **options})
         self.name = f'tomcat{number}'
         self.peak, self.cpu_used = 0, 0.0
-        self.inner.start()
         stand.started.append(self)
+        self.inner.begin()
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self):
+        self.inner.ready()
+
+    @property
+    def log(self):
+        return self.inner.log
 
     @property
     def pid(self):
@@ -414,15 +432,15 @@ class Stand:
             self.compiled = build()
         return self.compiled
 
-    def tribes(self, name, mcast):
+    def tribes(self, name, mcast, wait=True):
         port = self.free_port()
         classes = self.classes()
-        return Talker(self, name, ['java', *JVM_FLAGS, f'-Djava.util.logging.config.file={classes}/logging.properties', '-cp',
-                                   ':'.join([str(classes), *map(str, TRIBES_JARS)]), 'TribesBench', port, mcast], port)
+        return Talker(self, name, ['java', *JVM_FLAGS, *self.pick([], QUICK_JVM), f'-Djava.util.logging.config.file={classes}/logging.properties', '-cp',
+                                   ':'.join([str(classes), *map(str, TRIBES_JARS)]), 'TribesBench', port, mcast], port, wait)
 
-    def channel(self, name, mcast):
+    def channel(self, name, mcast, wait=True):
         port = self.free_port()
-        return Talker(self, name, [self.tools / 'channel_bench', '--port', port, '--mcast', mcast], port)
+        return Talker(self, name, [self.tools / 'channel_bench', '--port', port, '--mcast', mcast], port, wait)
 
     def interop_lab(self):
         if not hasattr(self, 'lab'):
@@ -430,7 +448,7 @@ class Stand:
             done = subprocess.run(['bash', str(interop.NODE), 'app', str(app)], env=dict(os.environ, TOMCAT='10'),
                                   stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
             check(done.returncode == 0, f'the Tomcat application does not compile: {done.stderr}')
-            self.lab = interop.Lab(self.dir, self.build / 'clusterd', {10: app}, {}, False)
+            self.lab = interop.Lab(self.dir, self.build / 'clusterd', {10: app}, self.pick({10: '-XX:TieredStopAtLevel=4'}, {}), False)
         return self.lab
 
     # Programs that run once.

@@ -12,9 +12,10 @@ import statistics
 class Figure:
     name: str
     unit: str
-    target: float = None    # the ratio to peer `of`, or, without one, a limit in `unit`
+    target: float = None    # of the ratio to peer `of`; where there is none, or `absolute`, of the figure itself
     of: str = ''
     more: bool = True       # is more better?
+    absolute: bool = False
     whose: str = ''         # the peer that is judged; the first of the row when empty
 
 
@@ -28,6 +29,7 @@ class Row:
     needs: tuple = ()       # redis, java, gib=N (free memory)
     rounds: int = 0         # at most so many; 0 = as the run says
     note: str = ''
+    smoke: bool = True      # False: in the smoke test another row does the same
 
 
 def number(value):
@@ -71,12 +73,15 @@ class Line:
     def ratio(self):
         return statistics.median(self.ratios) if self.ratios else None
 
+    def is_absolute(self):
+        return self.figure.absolute or not self.figure.of
+
     def met(self):
         """True, False, or None where there is no target or nothing to compare with."""
         f = self.figure
         if f.target is None or self.ours_name not in self.values:
             return None
-        got = self.ratio() if f.of else self.values[self.ours_name].median()
+        got = self.values[self.ours_name].median() if self.is_absolute() else self.ratio()
         if got is None:
             return None
         return got >= f.target if f.more else got <= f.target
@@ -85,7 +90,7 @@ class Line:
         f = self.figure
         if f.target is None:
             return ''
-        return ('>= ' if f.more else '<= ') + number(f.target) + (' x' if f.of else ' ' + f.unit)
+        return ('>= ' if f.more else '<= ') + number(f.target) + (' ' + f.unit if self.is_absolute() else ' x')
 
     def cells(self):
         f = self.figure
@@ -105,7 +110,7 @@ class Line:
 
     def json(self):
         f = self.figure
-        return {'row': self.row.name, 'figure': f.name, 'unit': f.unit, 'ours': self.ours_name, 'of': f.of,
+        return {'row': self.row.name, 'figure': f.name, 'unit': f.unit, 'ours': self.ours_name, 'of': f.of, 'absolute': self.is_absolute(),
                 'values': {p: v.all for p, v in self.values.items()}, 'ratios': self.ratios, 'ratio': self.ratio(),
                 'target': f.target, 'more': f.more, 'met': self.met()}
 

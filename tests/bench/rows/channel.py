@@ -18,8 +18,8 @@ class Cluster:
 
     def __init__(self, stand, kind, n):
         make, mcast = (stand.tribes, THEIRS) if kind == 'tribes' else (stand.channel, OURS)
-        self.receivers = [make(stand.fresh(f'{kind}-receiver'), mcast) for _ in range(n)]
-        self.sender = make(stand.fresh(f'{kind}-sender'), mcast)
+        self.receivers = [make(stand.fresh(f'{kind}-receiver'), mcast, wait=False) for _ in range(n)]
+        self.sender = make(stand.fresh(f'{kind}-sender'), mcast, wait=False)
         self.mixed = stand.channel(stand.fresh('mixed-sender'), THEIRS) if kind == 'tribes' else None
         ports = [r.port for r in self.receivers]
         for sender in filter(None, (self.sender, self.mixed)):
