@@ -15,36 +15,34 @@ void edit_open(struct edit *e, struct manager *m, struct loop *loop, struct cont
 {
     ASSERT(id.n <= TABLE_ID_MAX);
     *e = (struct edit){.manager = m, .loop = loop, .context = c, .id = id, .now = table_now(loop)};
-    e->shard = table_shard_of(session_stable_key(c, id));
+    e->key = session_stable_key(c, id);
+    e->shard = table_shard_of(e->key);
     lock_take(&m->table->shards[e->shard].lock);
-    e->session = table_find_locked(m->table, c, id);
-    e->exists = e->session && session_is_visible(e->session, e->now);
+    e->session = table_find_locked(m->table, c, e->key, id);
+    e->exists = e->session && session_is_visible(e->session, c, e->now);
 }
 
 struct blob *edit_find(const struct edit *e, enum entry_kind kind, struct span name)
 {
-    const struct entry *found = e->exists ? session_present(e->session, kind, name) : NULL;
+    struct entry found;
 
-    return found ? found->value : NULL;
+    return e->exists && session_present(e->session, kind, name, &found) ? found.value : NULL;
 }
 
 size_t edit_n_attributes(const struct edit *e)
 {
-    size_t n = 0;
-
-    for (uint32_t i = 0; e->exists && i < e->session->n; i++)
-        n += e->session->entries[i].present && e->session->entries[i].kind == ENTRY_ATTRIBUTE;
-    return n;
+    return e->exists ? session_attributes(e->session) : 0;
 }
 
 bool edit_next_attribute(const struct edit *e, size_t *at, struct span *name, struct blob **value)
 {
-    while (e->exists && *at < e->session->n) {
-        const struct entry *entry = &e->session->entries[(*at)++];
-        if (!entry->present || entry->kind != ENTRY_ATTRIBUTE)
+    struct entry entry;
+
+    while (e->exists && session_next(e->session, at, &entry)) {
+        if (!entry.present || entry.kind != ENTRY_ATTRIBUTE)
             continue;
-        *name = blob_span(entry->name);
-        *value = entry->value;
+        *name = entry.name;
+        *value = entry.value;
         return true;
     }
     return false;
@@ -52,7 +50,7 @@ bool edit_next_attribute(const struct edit *e, size_t *at, struct span *name, st
 
 int64_t edit_ttl_ms(const struct edit *e)
 {
-    uint64_t over = e->exists ? session_over_at(e->session) : UINT64_MAX;
+    uint64_t over = e->exists ? session_over_at(e->session, e->context) : UINT64_MAX;
 
     return over == UINT64_MAX ? -1 : (int64_t)(over - e->now.mono_ms);
 }
@@ -62,25 +60,13 @@ bool edit_made_by_front(const struct edit *e)
     return e->exists && e->session->life_front;
 }
 
-static struct version latest(const struct session *s)
-{
-    struct version v = version_cmp(s->life, s->floor) > 0 ? s->life : s->floor;
-
-    if (version_cmp(s->alias_version, v) > 0)
-        v = s->alias_version;
-    for (uint32_t i = 0; i < s->n; i++)
-        if (version_cmp(s->entries[i].version, v) > 0)
-            v = s->entries[i].version;
-    return v;
-}
-
 static struct version next_version(const struct edit *e)
 {
     struct version v = {manager_time(e->manager, e->loop), e->manager->self,
                         atomic_fetch_add(&e->manager->seq, 1)};
 
     if (e->session) {
-        struct version seen = latest(e->session);
+        struct version seen = session_latest(e->session);
         /* Within a millisecond an end wins over an opening. */
         if (version_cmp(v, seen) <= 0 || (e->session->kind == SESSION_GRAVE && v.time_ms == seen.time_ms))
             v.time_ms = seen.time_ms + 1;
@@ -148,24 +134,30 @@ static int by_bytes(const void *pa, const void *pb)
     return a->n ? memcmp(a->p, b->p, a->n) : 0;
 }
 
+#define FEW 8
+
 /* Tomcats know no floor: what a reset lets go must be removed by name. Both sides may have very many names,
  * and the shard is locked: the staged ones are sorted. */
 static void name_what_goes(struct edit *e)
 {
-    struct span *staged = mem_array(e->change->n, sizeof *staged);
-    struct span *going = mem_array(e->session->n, sizeof *going), name;
-    size_t at = 0, n = 0, n_staged = change_names(e->change, ENTRY_ATTRIBUTE, staged);
+    struct span few_staged[FEW], few_going[FEW], name;
+    size_t n_attributes = edit_n_attributes(e), at = 0, n = 0;
+    struct span *staged = e->change->n > FEW ? mem_array(e->change->n, sizeof *staged) : few_staged;
+    struct span *going = n_attributes > FEW ? mem_array(n_attributes, sizeof *going) : few_going;
+    size_t n_staged = change_names(e->change, ENTRY_ATTRIBUTE, staged);
     struct blob *value;
 
-    if (n_staged)
+    if (n_staged > 1)
         qsort(staged, n_staged, sizeof *staged, by_bytes);
     while (edit_next_attribute(e, &at, &name, &value))
         if (!n_staged || !bsearch(&name, staged, n_staged, sizeof *staged, by_bytes))
             going[n++] = name;
     for (size_t i = 0; i < n; i++)
         change_remove(e->change, ENTRY_ATTRIBUTE, going[i], e->version);
-    mem_free(staged);
-    mem_free(going);
+    if (staged != few_staged)
+        mem_free(staged);
+    if (going != few_going)
+        mem_free(going);
 }
 
 static bool is_refused(const struct edit *e)
@@ -182,26 +174,20 @@ static bool is_refused(const struct edit *e)
 
 static void apply(struct edit *e)
 {
-    struct table *t = e->manager->table;
     struct session *s = e->session;
     struct change *c = e->change;
+    bool changed;
 
     c->created = !e->exists && !e->ended;
-    if (!s)
-        s = table_add_locked(t, e->context, e->id, e->now.mono_ms);
-    struct table_mark mark = table_before(s);
-    if (s->kind == SESSION_ALIAS)
-        session_unalias(s);
     /* A later write tells of the life that it belongs to, so that it never meets a tombstone of an earlier
      * one. */
-    if (c->life_kind == CHANGE_LIFE_NONE && s->life_kind == CHANGE_LIFE_OPEN) {
+    if (c->life_kind == CHANGE_LIFE_NONE && s && s->life_kind == CHANGE_LIFE_OPEN) {
         c->life_kind = CHANGE_LIFE_OPEN;
         c->life = s->life;
         c->life_front = s->life_front;
     }
-    c->flow = s->flow;
-    (void)session_merge(s, c, e->now);
-    table_after(t, s, mark);
+    c->flow = s ? session_flow(s, e->key) : e->key;
+    e->session = table_merge_locked(e->manager->table, s, e->key, e->id, c, e->now, &changed);
 }
 
 static void commit(struct edit *e, struct delivery *d)
@@ -246,38 +232,38 @@ void edit_cancel(struct edit *e)
 
 /* An id that was never used here: the session itself gets it, and its old id stays as an alias for late
  * messages. */
-static void move(struct manager *m, struct loop *loop, struct session *so, struct span to,
-                 struct table_now now, struct delivery *d)
+static void move(const struct edit *from, struct span to, struct delivery *d)
 {
-    struct edit e = {.manager = m, .loop = loop, .now = now, .session = so};
-    struct change *c = change_new(so->context, session_id(so), next_version(&e));
+    struct manager *m = from->manager;
+    const struct session *so = from->session;
+    struct change *c = change_new(from->context, from->id, next_version(from));
     struct buf next = {0};
 
     change_rename(c, to);
     c->by_clusterd = true;
-    c->flow = so->flow;
+    c->flow = session_flow(so, from->key);
     change_seal(c);
-    (void)table_rename_locked(m->table, c, c->id, c->new_id, now, &next);
+    (void)table_rename_locked(m->table, c, c->id, c->new_id, from->now, &next);
     buf_fini(&next);
     if (m->cluster)
-        outbox_push(m->outbox, loop, c, d);
+        outbox_push(m->outbox, from->loop, c, d);
     change_unref(c);
 }
 
 /* Stages all of `from` on `e`, which stands at the new id. */
 static void stage_copy(struct edit *e, const struct session *from)
 {
+    struct entry x;
+
     edit_reset(e);
     e->change->life_front = from->life_front;
-    for (uint32_t i = 0; i < from->n; i++) {
-        const struct entry *x = &from->entries[i];
-        enum entry_kind kind = (enum entry_kind)x->kind;
-        if (kind == ENTRY_DEADLINE)
-            edit_set_ttl(e, x->present ? x->number - (int64_t)e->now.mono_ms : -1);
-        else if (x->present && kind == ENTRY_MAX_INACTIVE)
-            change_set_number(e->change, kind, x->number, e->version);
-        else if (x->present)
-            edit_set(e, kind, blob_span(x->name), blob_ref(x->value));
+    for (size_t at = 0; session_next(from, &at, &x);) {
+        if (x.kind == ENTRY_DEADLINE)
+            edit_set_ttl(e, x.present ? x.number - (int64_t)e->now.mono_ms : -1);
+        else if (x.present && x.kind == ENTRY_MAX_INACTIVE)
+            change_set_number(e->change, x.kind, x.number, e->version);
+        else if (x.present)
+            edit_set(e, x.kind, x.name, blob_ref(x.value));
     }
 }
 
@@ -291,17 +277,19 @@ enum err edit_rename(struct manager *m, struct loop *loop, const struct edit_nam
         .manager = m, .loop = loop, .context = to->context, .id = to->id, .now = source.now};
     bool same = from->context == to->context && span_eq(from->id, to->id);
 
-    source.shard = table_shard_of(session_stable_key(from->context, from->id));
-    target.shard = table_shard_of(session_stable_key(to->context, to->id));
+    source.key = session_stable_key(from->context, from->id);
+    target.key = session_stable_key(to->context, to->id);
+    source.shard = table_shard_of(source.key);
+    target.shard = table_shard_of(target.key);
     table_lock_two(t, source.shard, target.shard);
-    source.session = table_find_locked(t, from->context, from->id);
-    target.session = table_find_locked(t, to->context, to->id);
-    source.exists = source.session && session_is_visible(source.session, source.now);
-    target.exists = target.session && session_is_visible(target.session, target.now);
+    source.session = table_find_locked(t, from->context, source.key, from->id);
+    target.session = table_find_locked(t, to->context, target.key, to->id);
+    source.exists = source.session && session_is_visible(source.session, from->context, source.now);
+    target.exists = target.session && session_is_visible(target.session, to->context, target.now);
     enum err e = !source.exists ? ERR_NOT_FOUND : only_new && target.exists ? ERR_EXISTS : ERR_OK;
     if (e == ERR_OK && !same) {
         if (!target.session && from->context == to->context) {
-            move(m, loop, source.session, to->id, source.now, d);
+            move(&source, to->id, d);
         } else {
             stage_copy(&target, source.session);
             commit(&target, d);

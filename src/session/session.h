@@ -7,83 +7,143 @@
  * and its entries. Each register keeps the value with the latest version, so the order of arrival does not
  * matter. What has ended stays as a grave, and an id that was changed stays as an alias, for a time: late
  * messages must find them.
+ *
+ * There are millions of them, so a session is one block: the struct, its id, its entries one behind the
+ * other (session_entries.c). What most sessions lack stands outside, in `rare`. A function that takes a
+ * `struct session **` may move the block; the table must be told then (table_merge_locked() does).
  */
 #ifndef CLUSTERD_SESSION_SESSION_PRIVATE_H
 #define CLUSTERD_SESSION_SESSION_PRIVATE_H
 
 #include "clusterd/session/table.h"
 
+#include <stddef.h>
+
 enum session_kind { SESSION_LIVE, SESSION_GRAVE, SESSION_ALIAS };
 
-struct entry {
-    struct version version;
-    struct blob *value; /* NULL: removed, or a number */
-    int64_t number;     /* MAX_INACTIVE: seconds. DEADLINE: mono ms */
-    struct blob *name;
-    uint64_t changed_mono_ms;
-    uint8_t kind;
-    bool present;
+/* What most floors and times of creation are is told by a bit or two. */
+enum session_floor { FLOOR_NONE, FLOOR_LIFE, FLOOR_CREATED /* of a Tomcat's CREATED */, FLOOR_OWN };
+enum session_created { CREATED_NONE, CREATED_BACK, CREATED_OWN };
+
+struct session_rare {
+    struct version floor; /* FLOOR_OWN */
+    struct version alias_version;
+    struct blob *alias;      /* SESSION_ALIAS: the new id */
+    int64_t created_wall_ms; /* CREATED_OWN */
+    uint64_t flow;           /* has_flow */
+    bool has_flow;
+    /* Of many entries: */
+    uint64_t *index; /* place + 1, by a hash of kind and name; NULL for few */
+    size_t index_cap, n;
+    uint64_t value_bytes;
+    struct version latest; /* no entry is later */
 };
 
 struct session {
-    struct context *context;
-    uint64_t key;  /* stable hash of context and id: shard, walks, comparison */
-    uint64_t flow; /* of its first id: the lane of its messages */
-    struct version life, floor;
-    struct version alias_version;
-    struct blob *alias; /* SESSION_ALIAS: the new id */
-    int64_t created_wall_ms;
-    uint64_t access_mono_ms;  /* last access known */
-    uint64_t changed_mono_ms; /* last change here, of whatever age */
-    struct entry *entries;
-    uint32_t *index; /* of many entries: place + 1, by a hash of kind and name; NULL for few */
-    uint32_t n, cap, index_cap;
-    uint8_t kind;      /* enum session_kind */
-    uint8_t life_kind; /* enum change_life */
-    bool life_front, by_clusterd, is_new;
-    bool counted; /* in context->sessions */
-    uint16_t id_len;
-    uint8_t tagged_id[]; /* context index in 4 bytes, then the id: the key of the shard's table */
+    struct version life;
+    struct session_rare *rare;
+    uint64_t access_mono_ms : 48; /* last access known */
+    uint64_t id_len : 10;
+    uint64_t created_back_ms : 6;  /* CREATED_BACK: this long before life.time_ms */
+    uint64_t changed_mono_ms : 48; /* last change here, of whatever age */
+    uint64_t kind : 2;             /* enum session_kind */
+    uint64_t life_kind : 2;        /* enum change_life */
+    uint64_t floor_kind : 2, created_kind : 2;
+    uint64_t life_front : 1, by_clusterd : 1, is_new : 1;
+    uint64_t counted : 1; /* in context->sessions */
+    uint64_t used : 48;   /* bytes of entries */
+    uint16_t context;     /* index; with the id behind it, the key of the shard's table */
+    uint8_t id[];         /* and the entries */
 };
+_Static_assert(sizeof(struct session) == 48, "a session with an id of 18 bytes and a value fits 88 bytes");
 
-#define SESSION_TAG_LEN 4
+#define SESSION_TAG_LEN sizeof(uint16_t)
+
+/* An entry, taken out of a session; its spans and pointers are good until the session changes. */
+struct entry {
+    enum entry_kind kind;
+    bool present;
+    bool own; /* has a place for its version */
+    struct span name;
+    struct version version;
+    struct blob *value;    /* NULL: removed, or a number */
+    int64_t number;        /* MAX_INACTIVE: seconds. DEADLINE: mono ms */
+    uint64_t gone_mono_ms; /* removed: since when */
+    size_t at, size;       /* of its bytes */
+};
 
 /* The table key of (context, id) in a buffer of SESSION_TAG_LEN + TABLE_ID_MAX bytes. */
 struct span session_table_key(const struct context *c, struct span id, uint8_t *out);
 struct span session_item_key(const void *item); /* htab_key_fn */
+/* Stable hash of context and id: shard, walks, comparison. */
 uint64_t session_stable_key(const struct context *c, struct span id);
 
-struct session *session_new(struct context *c, struct span id, uint64_t mono_ms);
+/* With room for the entries of a change that comes next (may be NULL). */
+struct session *session_new(const struct context *c, struct span id, uint64_t mono_ms,
+                            const struct change *first);
 void session_free(struct session *s);
 struct span session_id(const struct session *s);
 size_t session_bytes(const struct session *s); /* memory it holds, about */
 
-struct entry *session_find(const struct session *s, enum entry_kind kind,
-                           struct span name); /* also removed ones */
-/* A present entry, or NULL. */
-struct entry *session_present(const struct session *s, enum entry_kind kind, struct span name);
+/* --- session_entries.c --- */
+
+/* One after the other, also removed ones: *at from 0; false ends. */
+bool session_next(const struct session *s, size_t *at, struct entry *e);
+bool session_find(const struct session *s, enum entry_kind kind, struct span name,
+                  struct entry *e); /* also removed ones */
+/* Is there a present one? Takes it out. */
+bool session_present(const struct session *s, enum entry_kind kind, struct span name, struct entry *e);
+size_t session_attributes(const struct session *s);
+bool session_has_entries(const struct session *s);
+/* No register of the session is later. */
+struct version session_latest(const struct session *s);
+
+/* A session while its entries change: how much its block can hold. */
+struct session_room {
+    struct session *s;
+    size_t block;
+};
+struct session_room session_open(struct session *s, const struct change *first); /* first: just made for it */
+struct session *session_close(struct session_room *r); /* gives back what is too much */
+/* Puts in what the change says instead of `old` (NULL: there is none). */
+void session_put(struct session_room *r, const struct entry *old, const struct change_entry *ce,
+                 struct table_now now);
+void session_set_number(struct session *s, const struct entry *e, int64_t number);
+void session_drop_below(struct session *s, struct version floor);
+void session_drop_entries(struct session *s);
+/* Drops what was kept only for late messages and is older than keep_ms. */
+void session_forget_removed(struct session *s, uint64_t mono_ms, uint64_t keep_ms);
+/* Gives each entry a version of its own, before the session's life changes. */
+void session_own_versions(struct session_room *r);
+
+/* --- session.c --- */
+
+struct session_rare *session_rare(struct session *s); /* made when needed */
+struct version session_floor(const struct session *s);
+struct version session_alias_version(const struct session *s);
+struct span session_alias(const struct session *s);
+int64_t session_created(const struct session *s);             /* wall ms; 0: not known */
+uint64_t session_flow(const struct session *s, uint64_t key); /* the lane of its messages: of its first id */
+void session_set_flow(struct session *s, uint64_t key, uint64_t flow);
 
 /* Does anything say that this session exists? (Ended ones and empty shells of late messages do not.) */
 bool session_is_alive(const struct session *s);
 /* Alive, and not over by time. */
-bool session_is_visible(const struct session *s, struct table_now now);
+bool session_is_visible(const struct session *s, const struct context *c, struct table_now now);
 /* Mono ms at which it is over by time; UINT64_MAX = never. */
-uint64_t session_over_at(const struct session *s);
+uint64_t session_over_at(const struct session *s, const struct context *c);
 
-/* The one rule book. True when anything changed. Not for renames. */
-bool session_merge(struct session *s, const struct change *c, struct table_now now);
-/* Turn into a grave or an alias: entries are dropped. */
-void session_bury(struct session *s);
-void session_make_alias(struct session *s, struct span new_id, struct version v);
+/* The one rule book. True when anything changed. Not for renames. `first`: made for this change just now. */
+bool session_merge(struct session **s, const struct change *c, bool first, struct table_now now);
+/* Turn into an alias: entries are dropped. */
+void session_make_alias(struct session **s, struct span new_id, struct version v);
 /* Does a life belong to a new session under an old id, and not to the one that was renamed then? */
 bool session_is_opened_anew(struct version renamed, struct version life, bool life_front);
 /* An alias becomes an ordinary, empty session again (a later rename or opening claims the id). */
 void session_unalias(struct session *s);
 
 /* All of it as a change; with entries that were removed too. */
-struct change *session_snapshot(const struct session *s, struct table_now now);
+struct change *session_snapshot(const struct session *s, struct context *c, struct table_now now);
 uint64_t session_state_hash(const struct session *s);
-/* Drops what was kept only for late messages and is older than keep_ms. */
-void session_forget_removed(struct session *s, uint64_t mono_ms, uint64_t keep_ms);
 
 #endif

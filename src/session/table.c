@@ -25,6 +25,13 @@ struct table_now table_now(const struct loop *l)
     return (struct table_now){loop_mono_ms(l), loop_steady_ms(l)};
 }
 
+static uint64_t stable_key(void *arg, const void *item)
+{
+    const struct session *s = item;
+
+    return session_stable_key(table_context_of(arg, s), session_id(s));
+}
+
 struct table *table_new(const struct table_conf *conf, struct metrics *metrics)
 {
     struct table *t = MEM_NEW(struct table);
@@ -33,7 +40,7 @@ struct table *table_new(const struct table_conf *conf, struct metrics *metrics)
     t->metrics = metrics;
     for (unsigned i = 0; i < TABLE_SHARDS; i++) {
         lock_init(&t->shards[i].lock);
-        htab_init(&t->shards[i].sessions, session_item_key);
+        store_init(&t->shards[i].sessions, session_item_key, stable_key, t);
     }
     lock_init(&t->park_lock);
     link_init(&t->parked);
@@ -52,10 +59,10 @@ void table_free(struct table *t)
     if (!t)
         return;
     for (unsigned i = 0; i < TABLE_SHARDS; i++) {
-        size_t at = 0;
-        for (struct session *s; (s = htab_next(&t->shards[i].sessions, &at));)
+        struct store_walk walk = store_walk(i);
+        for (struct session *s; (s = store_next(&t->shards[i].sessions, &walk));)
             session_free(s);
-        htab_fini(&t->shards[i].sessions);
+        store_fini(&t->shards[i].sessions);
         lock_fini(&t->shards[i].lock);
     }
     for (struct link *l; (l = link_pop_front(&t->parked));)
@@ -65,33 +72,36 @@ void table_free(struct table *t)
     mem_free(t);
 }
 
-struct session *table_find_locked(struct table *t, struct context *c, struct span id)
+struct session *table_find_locked(struct table *t, const struct context *c, uint64_t key, struct span id)
 {
-    uint8_t key[SESSION_TAG_LEN + TABLE_ID_MAX];
+    uint8_t tagged[SESSION_TAG_LEN + TABLE_ID_MAX];
 
     if (id.n > TABLE_ID_MAX)
         return NULL;
-    return htab_find(&t->shards[table_shard_of(session_stable_key(c, id))].sessions,
-                     session_table_key(c, id, key));
+    return store_find(&t->shards[table_shard_of(key)].sessions, key, session_table_key(c, id, tagged));
 }
 
-struct session *table_add_locked(struct table *t, struct context *c, struct span id, uint64_t mono_ms)
+struct session *table_add_locked(struct table *t, const struct context *c, uint64_t key, struct span id,
+                                 uint64_t mono_ms, const struct change *first)
 {
-    struct session *s = session_new(c, id, mono_ms);
+    struct session *s = session_new(c, id, mono_ms, first);
 
-    htab_put(&t->shards[table_shard_of(s->key)].sessions, s);
+    store_put(&t->shards[table_shard_of(key)].sessions, key, s);
     atomic_fetch_add(&t->bytes, session_bytes(s));
     return s;
 }
 
 void table_remove_locked(struct table *t, struct session *s)
 {
-    htab_remove(&t->shards[table_shard_of(s->key)].sessions, session_item_key(s));
+    struct context *c = table_context_of(t, s);
+    uint64_t key = session_stable_key(c, session_id(s));
+
+    store_remove(&t->shards[table_shard_of(key)].sessions, key, session_item_key(s));
     atomic_fetch_sub(&t->bytes, session_bytes(s));
     if (s->kind != SESSION_LIVE)
         atomic_fetch_sub(&t->graves, 1);
     if (s->counted) {
-        atomic_fetch_sub(&s->context->sessions, 1);
+        atomic_fetch_sub(&c->sessions, 1);
         atomic_fetch_sub(&t->sessions, 1);
     }
     session_free(s);
@@ -114,10 +124,28 @@ void table_after(struct table *t, struct session *s, struct table_mark before)
     if (alive == s->counted)
         return;
     s->counted = alive;
-    atomic_fetch_add(&s->context->sessions, alive ? 1 : -1);
+    atomic_fetch_add(&table_context_of(t, s)->sessions, alive ? 1 : -1);
     atomic_fetch_add(&t->sessions, alive ? 1 : (unsigned long long)-1);
     if (alive)
         metric_inc(t->metrics, sessions_created);
+}
+
+struct session *table_merge_locked(struct table *t, struct session *s, uint64_t key, struct span id,
+                                   const struct change *c, struct table_now now, bool *changed)
+{
+    bool first = !s;
+
+    if (first)
+        s = table_add_locked(t, c->context, key, id, now.mono_ms, c);
+    struct table_mark mark = table_before(s);
+    uintptr_t was = (uintptr_t)s;
+    if (s->kind == SESSION_ALIAS)
+        session_unalias(s);
+    *changed = session_merge(&s, c, first, now);
+    if ((uintptr_t)s != was)
+        store_moved(&t->shards[table_shard_of(key)].sessions, key, was, s);
+    table_after(t, s, mark);
+    return s;
 }
 
 bool table_refuses(struct table *t, bool exists)
@@ -225,7 +253,7 @@ void table_forget_parked(struct table *t, uint64_t mono_ms)
 static bool follows_alias(const struct session *alias, const struct change *c)
 {
     return !(c->life_kind == CHANGE_LIFE_OPEN &&
-             session_is_opened_anew(alias->alias_version, c->life, c->life_front));
+             session_is_opened_anew(session_alias_version(alias), c->life, c->life_front));
 }
 
 /* One attempt under one shard's lock. `id` is where the session is looked for; when an alias stands there its
@@ -237,10 +265,10 @@ static bool apply_at(struct table *t, struct change *c, struct span id, struct t
     struct shard *sh = &t->shards[table_shard_of(key)];
 
     lock_take(&sh->lock);
-    struct session *s = table_find_locked(t, c->context, id);
+    struct session *s = table_find_locked(t, c->context, key, id);
     if (s && s->kind == SESSION_ALIAS && follows_alias(s, c)) {
         buf_clear(next);
-        wr_span(next, blob_span(s->alias));
+        wr_span(next, session_alias(s));
         lock_drop(&sh->lock);
         return true;
     }
@@ -257,14 +285,8 @@ static bool apply_at(struct table *t, struct change *c, struct span id, struct t
         *result = TABLE_FULL;
         return false;
     }
-    if (!s)
-        s = table_add_locked(t, c->context, id, now.mono_ms);
-    struct table_mark mark = table_before(s);
-    bool was_grave = s->kind == SESSION_GRAVE;
-    if (s->kind == SESSION_ALIAS)
-        session_unalias(s);
-    bool changed = session_merge(s, c, now);
-    table_after(t, s, mark);
+    bool was_grave = s && s->kind == SESSION_GRAVE, changed;
+    s = table_merge_locked(t, s, key, id, c, now, &changed);
     *reopened = was_grave && s->kind == SESSION_LIVE;
     *result = was_grave && s->kind == SESSION_GRAVE && c->n && !changed ? TABLE_PARKED
               : changed                                                 ? TABLE_APPLIED
@@ -277,10 +299,47 @@ static bool apply_at(struct table *t, struct change *c, struct span id, struct t
  * but there an id that was given up does not come home so fast: two changes in a row are what happens. */
 static bool moved_on(const struct session *target, const struct change *c)
 {
-    if (!c->by_clusterd && target->alias_version.time_ms == c->version.time_ms &&
-        target->alias_version.writer == c->version.writer)
+    struct version renamed = session_alias_version(target);
+
+    if (!c->by_clusterd && renamed.time_ms == c->version.time_ms && renamed.writer == c->version.writer)
         return true;
-    return version_cmp(target->alias_version, c->version) > 0;
+    return version_cmp(renamed, c->version) > 0;
+}
+
+/* What stands under the old id goes to the new one, whose session is made when it is NULL. */
+static void move_state(struct table *t, const struct session *so, uint64_t key_from, struct session *sn,
+                       uint64_t key_to, struct span to, struct table_now now)
+{
+    const struct context *c = table_context_of(t, so);
+    bool changed;
+
+    if (!sn)
+        sn = table_add_locked(t, c, key_to, to, now.mono_ms, NULL);
+    struct table_mark mark = table_before(sn);
+    if (sn->kind == SESSION_ALIAS)
+        session_unalias(sn);
+    session_set_flow(sn, key_to, session_flow(so, key_from));
+    sn->changed_mono_ms = now.mono_ms;
+    table_after(t, sn, mark);
+    if (so->kind == SESSION_ALIAS)
+        return;
+    struct change *all = session_snapshot(so, table_context_of(t, so), now);
+    sn = table_merge_locked(t, sn, key_to, to, all, now, &changed);
+    sn->changed_mono_ms = now.mono_ms;
+    change_unref(all);
+}
+
+static void leave_alias(struct table *t, struct session *so, uint64_t key, struct span to, struct version v,
+                        struct table_now now)
+{
+    struct table_mark mark = table_before(so);
+    uintptr_t was = (uintptr_t)so;
+
+    session_make_alias(&so, to, v);
+    if ((uintptr_t)so != was)
+        store_moved(&t->shards[table_shard_of(key)].sessions, key, was, so);
+    so->changed_mono_ms = now.mono_ms;
+    table_after(t, so, mark);
 }
 
 /*
@@ -293,13 +352,15 @@ static bool moved_on(const struct session *target, const struct change *c)
 enum table_result table_rename_locked(struct table *t, struct change *c, struct span from, struct span to,
                                       struct table_now now, struct buf *next)
 {
-    struct session *so = table_find_locked(t, c->context, from), *sn = table_find_locked(t, c->context, to);
+    uint64_t key_from = session_stable_key(c->context, from), key_to = session_stable_key(c->context, to);
+    struct session *so = table_find_locked(t, c->context, key_from, from);
+    struct session *sn = table_find_locked(t, c->context, key_to, to);
 
     buf_clear(next);
-    if (so && so->kind == SESSION_ALIAS && version_cmp(so->alias_version, c->version) >= 0)
+    if (so && so->kind == SESSION_ALIAS && version_cmp(session_alias_version(so), c->version) >= 0)
         return TABLE_STALE;
     if (sn && sn->kind == SESSION_ALIAS && moved_on(sn, c)) {
-        wr_span(next, blob_span(sn->alias));
+        wr_span(next, session_alias(sn));
         return TABLE_STALE;
     }
     /* A session that was opened under the old id after the rename has nothing to do with it. */
@@ -308,25 +369,10 @@ enum table_result table_rename_locked(struct table *t, struct change *c, struct 
         return TABLE_STALE;
     if (!so && table_refuses(t, true))
         return TABLE_FULL;
-    if (!sn)
-        sn = table_add_locked(t, c->context, to, now.mono_ms);
-    struct table_mark mark = table_before(sn);
-    if (sn->kind == SESSION_ALIAS)
-        session_unalias(sn);
     if (!so)
-        so = table_add_locked(t, c->context, from, now.mono_ms);
-    sn->flow = so->flow;
-    if (so->kind != SESSION_ALIAS) {
-        struct change *all = session_snapshot(so, now);
-        session_merge(sn, all, now);
-        change_unref(all);
-    }
-    sn->changed_mono_ms = now.mono_ms;
-    table_after(t, sn, mark);
-    mark = table_before(so);
-    session_make_alias(so, to, c->version);
-    so->changed_mono_ms = now.mono_ms;
-    table_after(t, so, mark);
+        so = table_add_locked(t, c->context, key_from, from, now.mono_ms, NULL);
+    move_state(t, so, key_from, sn, key_to, to, now);
+    leave_alias(t, so, key_from, to, c->version, now);
     return TABLE_APPLIED;
 }
 
@@ -397,27 +443,29 @@ enum table_result table_apply(struct table *t, struct change *c, struct table_no
 struct change *table_snapshot(struct table *t, struct context *c, struct span id, bool follow,
                               struct table_now now)
 {
-    struct buf at = {0};
+    struct buf led = {0};
     struct change *found = NULL;
+    struct span at = id;
 
-    wr_span(&at, id);
     for (int hop = 0; hop < ALIAS_HOPS_MAX && at.n <= TABLE_ID_MAX; hop++) {
-        struct shard *sh = &t->shards[table_shard_of(session_stable_key(c, buf_span(&at)))];
+        uint64_t key = session_stable_key(c, at);
+        struct shard *sh = &t->shards[table_shard_of(key)];
         bool again = false;
         lock_take(&sh->lock);
-        struct session *s = table_find_locked(t, c, buf_span(&at));
+        struct session *s = table_find_locked(t, c, key, at);
         if (s && s->kind == SESSION_ALIAS && follow) {
-            buf_clear(&at);
-            wr_span(&at, blob_span(s->alias));
+            buf_clear(&led);
+            wr_span(&led, session_alias(s));
+            at = buf_span(&led);
             again = true;
-        } else if (s && session_is_visible(s, now)) {
-            found = session_snapshot(s, now);
+        } else if (s && session_is_visible(s, c, now)) {
+            found = session_snapshot(s, c, now);
         }
         lock_drop(&sh->lock);
         if (!again)
             break;
     }
-    buf_fini(&at);
+    buf_fini(&led);
     return found;
 }
 

@@ -11,10 +11,11 @@
 #include "clusterd/util/hash.h"
 #include "clusterd/util/list.h"
 #include "session.h"
+#include "store.h"
 
 struct shard {
     struct lock lock;
-    struct htab sessions;
+    struct store sessions;
 };
 
 /* The contexts of one front-door database. Those with a prefix come from the configuration, the longest
@@ -49,19 +50,33 @@ struct table {
     struct link parked;
     size_t n_parked, parked_bytes;
 
-    size_t sweep_shard, sweep_at;
+    unsigned sweep_shard;
+    struct store_walk sweep_walk;
 };
 
 static inline unsigned table_shard_of(uint64_t key)
 {
-    return (unsigned)(key >> 58); /* the top 6 bits: walks go shard by shard in the order of the hash */
+    return (
+        unsigned)(key >>
+                  (64 -
+                   STORE_SHARD_BITS)); /* the top bits: walks go shard by shard in the order of the hash */
 }
-_Static_assert(TABLE_SHARDS == 1 << 6, "the shard is the top 6 bits of the key");
+_Static_assert(TABLE_SHARDS == 1 << STORE_SHARD_BITS, "the shard is the top bits of the key");
 
-/* Under the shard's lock. */
-struct session *table_find_locked(struct table *t, struct context *c, struct span id);
-struct session *table_add_locked(struct table *t, struct context *c, struct span id, uint64_t mono_ms);
+static inline struct context *table_context_of(const struct table *t, const struct session *s)
+{
+    return t->context_list[s->context];
+}
+
+/* Under the shard's lock. key: the stable one of the context and the id. */
+struct session *table_find_locked(struct table *t, const struct context *c, uint64_t key, struct span id);
+/* first: the change that it is made for, or NULL. */
+struct session *table_add_locked(struct table *t, const struct context *c, uint64_t key, struct span id,
+                                 uint64_t mono_ms, const struct change *first);
 void table_remove_locked(struct table *t, struct session *s);
+/* A change meets its session, which is made when it is NULL, and may lie elsewhere afterwards. */
+struct session *table_merge_locked(struct table *t, struct session *s, uint64_t key, struct span id,
+                                   const struct change *c, struct table_now now, bool *changed);
 void table_lock_two(struct table *t, unsigned a, unsigned b); /* shards, in any order */
 void table_unlock_two(struct table *t, unsigned a, unsigned b);
 /* A rename, under the locks of both shards. When `to` was renamed later itself, *next is where the state

@@ -12,28 +12,66 @@
 
 /* What is over by time is kept this long, unseen: a later extension may be on its way. */
 #define OVER_GRACE_MS 5000
-#define SHARD_RANGE   (1ULL << 58)
 
-typedef void (*visit_fn)(void *arg, const struct session *s);
+typedef void (*visit_fn)(void *arg, const struct table *t, const struct session *s);
 
-/* Visits the sessions of one stretch of the hash space under the shard's lock; returns the place behind it.
- */
+static uint64_t key_of(const struct table *t, const struct session *s)
+{
+    return session_stable_key(table_context_of(t, s), session_id(s));
+}
+
+static int by_number(const void *pa, const void *pb)
+{
+    uint64_t a = *(const uint64_t *)pa, b = *(const uint64_t *)pb;
+
+    return (a > b) - (a < b);
+}
+
+/* The end of a stretch of a part from `from` on that has `want` sessions; of all of it, if it has no more. */
+static uint64_t stretch_end(const struct table *t, const struct htab *part, uint64_t from, uint64_t part_end,
+                            size_t want)
+{
+    uint64_t *keys = mem_array(part->n, sizeof *keys), end = part_end;
+    size_t n = 0, at = 0;
+
+    for (const struct session *s; (s = htab_next(part, &at));)
+        if ((keys[n] = key_of(t, s)) >= from)
+            n++;
+    if (n > want) {
+        qsort(keys, n, sizeof *keys, by_number);
+        for (at = want; at < n && keys[at] == keys[at - 1];)
+            at++;
+        end = at < n ? keys[at] : part_end;
+    }
+    mem_free(keys);
+    return end;
+}
+
+/* Visits about `want` sessions from a place in hash space on, at most to the end of its shard, under the
+ * shard's lock; returns the place behind them. */
 static uint64_t visit_stretch(struct table *t, uint64_t from, size_t want, visit_fn fn, void *arg)
 {
-    struct shard *sh = &t->shards[table_shard_of(from)];
-    uint64_t shard_end = (from / SHARD_RANGE + 1) * SHARD_RANGE; /* 0 behind the last */
+    unsigned shard = table_shard_of(from);
+    struct shard *sh = &t->shards[shard];
+    size_t seen = 0;
 
     lock_take(&sh->lock);
-    size_t n = sh->sessions.n;
-    uint64_t step = n > want ? SHARD_RANGE / n * want : SHARD_RANGE;
-    uint64_t end = shard_end - from > step ? from + step : shard_end;
-    size_t at = 0;
-    if (n)
-        for (const struct session *s; (s = htab_next(&sh->sessions, &at));)
-            if (s->key >= from && s->key - from < end - from)
-                fn(arg, s);
+    do {
+        uint64_t part_end, end;
+        const struct htab *part = store_part(&sh->sessions, from, &part_end);
+        size_t at = 0;
+        end = part->n > want ? stretch_end(t, part, from, part_end, want) : part_end;
+        for (const struct session *s; (s = htab_next(part, &at));) {
+            uint64_t key = key_of(t, s);
+            if (key < from || key - from >= end - from)
+                continue;
+            fn(arg, t, s);
+            seen++;
+        }
+        from = end;
+    } while (seen < want && from && table_shard_of(from) == shard);
     lock_drop(&sh->lock);
-    return end;
+    return from;
 }
 
 struct collect {
@@ -46,24 +84,25 @@ struct collect {
     struct context **contexts;
 };
 
-static bool is_wanted(const struct collect *k, const struct session *s)
+static bool is_wanted(const struct collect *k, const struct context *c, const struct session *s)
 {
-    if (k->only && s->context != k->only)
+    if (k->only && c != k->only)
         return false;
-    return s->kind == SESSION_LIVE ? session_is_visible(s, k->now) : k->graves;
+    return s->kind == SESSION_LIVE ? session_is_visible(s, c, k->now) : k->graves;
 }
 
-static void collect_snapshot(void *arg, const struct session *s)
+static void collect_snapshot(void *arg, const struct table *t, const struct session *s)
 {
     struct collect *k = arg;
+    struct context *c = table_context_of(t, s);
 
-    if (!is_wanted(k, s))
+    if (!is_wanted(k, c, s))
         return;
     if (k->n == k->cap) {
         k->cap = k->cap ? 2 * k->cap : 16;
         k->snapshots = mem_realloc(k->snapshots, k->cap * sizeof *k->snapshots);
     }
-    k->snapshots[k->n++] = session_snapshot(s, k->now);
+    k->snapshots[k->n++] = session_snapshot(s, c, k->now);
 }
 
 void table_walk(struct table *t, struct context *only, bool graves, uint64_t *at, size_t want,
@@ -79,17 +118,18 @@ void table_walk(struct table *t, struct context *only, bool graves, uint64_t *at
     mem_free(k.snapshots);
 }
 
-static void collect_id(void *arg, const struct session *s)
+static void collect_id(void *arg, const struct table *t, const struct session *s)
 {
     struct collect *k = arg;
+    struct context *c = table_context_of(t, s);
 
-    if (!is_wanted(k, s))
+    if (!is_wanted(k, c, s))
         return;
     if (k->n == k->cap) {
         k->cap = k->cap ? 2 * k->cap : 16;
         k->contexts = mem_realloc(k->contexts, k->cap * sizeof *k->contexts);
     }
-    k->contexts[k->n++] = s->context;
+    k->contexts[k->n++] = c;
     wr_span32(&k->ids, session_id(s));
 }
 
@@ -120,16 +160,25 @@ void table_pick(struct table *t, unsigned shard, const struct table_summary *key
 {
     struct shard *sh = &t->shards[shard];
     struct collect k = {.graves = true, .now = now};
-    size_t at = 0;
 
-    if (n == 0)
-        return;
+    /* A sender without manners may ask for keys of other shards. */
+    for (; n && table_shard_of(keys[0].key) < shard; n--)
+        keys++;
+    while (n && table_shard_of(keys[n - 1].key) > shard)
+        n--;
     lock_take(&sh->lock);
-    for (const struct session *s; (s = htab_next(&sh->sessions, &at));) {
-        struct table_summary key = {s->key, 0};
-        if (key.key >= keys[0].key && key.key <= keys[n - 1].key &&
-            bsearch(&key, keys, n, sizeof key, by_key))
-            collect_snapshot(&k, s);
+    for (size_t i = 0; i < n;) {
+        uint64_t end;
+        const struct htab *part = store_part(&sh->sessions, keys[i].key, &end);
+        size_t here = 1, at = 0;
+        while (i + here < n && keys[i + here].key - keys[i].key < end - keys[i].key)
+            here++;
+        for (const struct session *s; (s = htab_next(part, &at));) {
+            struct table_summary key = {key_of(t, s), 0};
+            if (bsearch(&key, keys + i, here, sizeof key, by_key))
+                collect_snapshot(&k, t, s);
+        }
+        i += here;
     }
     lock_drop(&sh->lock);
     for (size_t i = 0; i < k.n; i++)
@@ -151,7 +200,7 @@ static bool is_done_with(struct table *t, const struct session *s, struct table_
 
     if (s->kind != SESSION_LIVE || !session_is_alive(s))
         return age > grave_ms(t);
-    uint64_t over = session_over_at(s);
+    uint64_t over = session_over_at(s, table_context_of(t, s));
     return over != UINT64_MAX && over + OVER_GRACE_MS <= now.mono_ms;
 }
 
@@ -177,12 +226,12 @@ void table_sweep(struct table *t, size_t want, struct table_now now)
         struct shard *sh = &t->shards[t->sweep_shard];
         struct session *s = NULL;
         lock_take(&sh->lock);
-        for (; want > 0 && (s = htab_next(&sh->sessions, &t->sweep_at)); want--)
+        for (; want > 0 && (s = store_next(&sh->sessions, &t->sweep_walk)); want--)
             sweep_session(t, s, now);
         lock_drop(&sh->lock);
         if (!s && want > 0) {
             t->sweep_shard = (t->sweep_shard + 1) % TABLE_SHARDS;
-            t->sweep_at = 0;
+            t->sweep_walk = store_walk(t->sweep_shard);
             shards++;
         }
     }
@@ -192,15 +241,15 @@ void table_digest(struct table *t, unsigned shard, struct table_now now, uint64_
                   uint64_t *count)
 {
     struct shard *sh = &t->shards[shard];
-    size_t at = 0;
+    struct store_walk walk = store_walk(shard);
 
     *hash = *count = 0;
     lock_take(&sh->lock);
-    for (const struct session *s; (s = htab_next(&sh->sessions, &at));) {
-        if (s->kind != SESSION_LIVE || !session_is_visible(s, now) ||
+    for (const struct session *s; (s = store_next(&sh->sessions, &walk));) {
+        if (s->kind != SESSION_LIVE || !session_is_visible(s, table_context_of(t, s), now) ||
             now.mono_ms - s->changed_mono_ms < quiet_ms)
             continue;
-        *hash += hash_mix(s->key, session_state_hash(s));
+        *hash += hash_mix(key_of(t, s), session_state_hash(s));
         ++*count;
     }
     lock_drop(&sh->lock);
@@ -210,13 +259,14 @@ size_t table_summaries(struct table *t, unsigned shard, struct table_now now,
                        struct table_summary **out_taken)
 {
     struct shard *sh = &t->shards[shard];
-    size_t at = 0, n = 0;
+    struct store_walk walk = store_walk(shard);
+    size_t n = 0;
 
     lock_take(&sh->lock);
     struct table_summary *all = mem_array(sh->sessions.n, sizeof *all);
-    for (const struct session *s; (s = htab_next(&sh->sessions, &at));)
-        if (s->kind != SESSION_LIVE || session_is_visible(s, now))
-            all[n++] = (struct table_summary){s->key, session_state_hash(s)};
+    for (const struct session *s; (s = store_next(&sh->sessions, &walk));)
+        if (s->kind != SESSION_LIVE || session_is_visible(s, table_context_of(t, s), now))
+            all[n++] = (struct table_summary){key_of(t, s), session_state_hash(s)};
     lock_drop(&sh->lock);
     *out_taken = all;
     return n;

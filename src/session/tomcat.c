@@ -16,10 +16,6 @@
 
 #include <stdio.h>
 
-/* An id is used by one session only, but CREATED and the first DELTA may carry times that are corrected a
- * little differently: what is this much older than a CREATED belongs to an earlier session of the same id. */
-#define CREATED_SLACK_MS 1000
-
 #define LISTENER_NAME_LEN 16
 #define DELTA_NAME_MAX    21845 /* bytes: each may become three, and Java's UTF holds 65535 */
 
@@ -105,7 +101,7 @@ static enum err fill(struct change *c, const struct session_msg *msg, int64_t st
     case SESSION_CREATED:
         c->life_kind = CHANGE_LIFE_OPEN;
         c->life = c->version;
-        c->floor = (struct version){c->version.time_ms - CREATED_SLACK_MS, 0, 0};
+        c->floor = (struct version){c->version.time_ms - CHANGE_CREATED_SLACK_MS, 0, 0};
         c->created_wall_ms = stamped_ms;
         c->touches = true;
         return ERR_OK;

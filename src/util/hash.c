@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SipHash-1-3 (Aumasson, Bernstein) and the project's one hash table: open addressing with linear probing,
- * pointers to the items and 32-bit tags beside them, so that a lookup compares a key only when its tag fits.
+ * pointers to the items and 32-bit tags beside them. A tag is what the item's place follows from, so a table
+ * grows without touching its items, and a lookup compares a key only when its tag fits. There are as many
+ * slots as are needed, not a power of two of them: between 8/7 and 4/3 of the items.
  */
 #include "clusterd/util/hash.h"
 #include "clusterd/util/mem.h"
 
 static uint64_t process_key[2] = {0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL};
 static const uint64_t stable_key[2] = {0x636c757374657264ULL, 0x7368617264733031ULL};
-static char deleted_mark;
-#define DELETED ((void *)&deleted_mark)
+#define EMPTY   0u /* tags; those of items are greater */
+#define DELETED 1u
+#define CAP_MIN 8u
 
 static uint64_t le64(const uint8_t *p)
 {
@@ -104,101 +107,137 @@ void htab_fini(struct htab *t)
     *t = (struct htab){.key = t->key};
 }
 
-static uint32_t tag_of(uint64_t h)
+static uint32_t tag_of(struct span key)
 {
-    return (uint32_t)(h >> 32);
+    uint32_t tag = (uint32_t)(hash_keyed(key) >> 32);
+
+    return tag > DELETED ? tag : tag + DELETED + 1;
+}
+
+static size_t home_of(uint32_t tag, size_t cap)
+{
+    return (size_t)((uint64_t)tag * cap >> 32);
+}
+
+static size_t behind(size_t i, size_t cap)
+{
+    return i + 1 == cap ? 0 : i + 1;
 }
 
 /* The slot of the key, or (size_t)-1. */
-static size_t slot_of(const struct htab *t, struct span key, uint64_t h)
+static size_t slot_of(const struct htab *t, struct span key)
 {
-    if (t->cap == 0)
+    if (t->n == 0)
         return (size_t)-1;
-    for (size_t i = h & (t->cap - 1);; i = (i + 1) & (t->cap - 1)) {
-        void *item = t->slots[i];
-        if (!item)
-            return (size_t)-1;
-        if (item != DELETED && t->tags[i] == tag_of(h) && span_eq(t->key(item), key))
+    uint32_t tag = tag_of(key);
+    for (size_t i = home_of(tag, t->cap); t->tags[i] != EMPTY; i = behind(i, t->cap))
+        if (t->tags[i] == tag && span_eq(t->key(t->slots[i]), key))
             return i;
-    }
+    return (size_t)-1;
 }
 
-static void place(void **slots, uint32_t *tags, size_t cap, void *item, uint64_t h)
+static void place(struct htab *t, void *item, uint32_t tag)
 {
-    size_t i = h & (cap - 1);
+    size_t i = home_of(tag, t->cap);
 
-    while (slots[i])
-        i = (i + 1) & (cap - 1);
-    slots[i] = item;
-    tags[i] = tag_of(h);
+    while (t->tags[i] != EMPTY)
+        i = behind(i, t->cap);
+    t->slots[i] = item;
+    t->tags[i] = tag;
 }
 
-static void resize(struct htab *t, size_t cap)
+/* Room for n items and some more. */
+static void resize(struct htab *t, size_t n)
 {
-    void **slots = mem_array(cap, sizeof *slots);
-    uint32_t *tags = mem_array(cap, sizeof *tags);
+    struct htab old = *t;
 
-    for (size_t i = 0; i < t->cap; i++)
-        if (t->slots[i] && t->slots[i] != DELETED)
-            place(slots, tags, cap, t->slots[i], hash_keyed(t->key(t->slots[i])));
-    mem_free(t->slots);
-    mem_free(t->tags);
-    t->slots = slots;
-    t->tags = tags;
-    t->cap = cap;
+    ASSERT(n < UINT32_MAX / 2);
+    t->cap = n + n / 3 + 1 < CAP_MIN ? CAP_MIN : n + n / 3 + 1;
+    t->slots = mem_alloc(t->cap * sizeof *t->slots);
+    t->tags = mem_array(t->cap, sizeof *t->tags);
+    for (size_t i = 0; i < old.cap; i++)
+        if (old.tags[i] > DELETED)
+            place(t, old.slots[i], old.tags[i]);
+    mem_free(old.slots);
+    mem_free(old.tags);
     t->used = t->n;
 }
 
 void *htab_find(const struct htab *t, struct span key)
 {
-    size_t i = slot_of(t, key, hash_keyed(key));
+    size_t i = slot_of(t, key);
 
     return i == (size_t)-1 ? NULL : t->slots[i];
 }
 
-void htab_put(struct htab *t, void *item)
+static void put(struct htab *t, void *item, uint32_t tag)
 {
-    if ((t->used + 1) * 4 > t->cap * 3) {
-        size_t cap = t->cap ? t->cap : 8;
-        while ((t->n + 1) * 3 > cap * 2)
-            cap *= 2;
-        resize(t, cap);
-    }
-    uint64_t h = hash_keyed(t->key(item));
-    place(t->slots, t->tags, t->cap, item, h);
+    if ((t->used + 1) * 8 > t->cap * 7)
+        resize(t, t->n + 1);
+    place(t, item, tag);
     t->n++;
     t->used++;
 }
 
+void htab_put(struct htab *t, void *item)
+{
+    put(t, item, tag_of(t->key(item)));
+}
+
+static void take_out(struct htab *t, size_t i)
+{
+    /* An empty neighbour ends every probe here, so no mark is needed. */
+    bool last = t->tags[behind(i, t->cap)] == EMPTY;
+
+    t->tags[i] = last ? EMPTY : DELETED;
+    t->used -= last;
+    t->n--;
+}
+
 void *htab_remove(struct htab *t, struct span key)
 {
-    size_t i = slot_of(t, key, hash_keyed(key));
+    size_t i = slot_of(t, key);
 
     if (i == (size_t)-1)
         return NULL;
-    void *item = t->slots[i];
-    /* An empty neighbour ends every probe here, so no mark is needed. */
-    if (!t->slots[(i + 1) & (t->cap - 1)]) {
-        t->slots[i] = NULL;
-        t->used--;
-    } else {
-        t->slots[i] = DELETED;
-    }
-    t->n--;
-    return item;
+    take_out(t, i);
+    return t->slots[i];
+}
+
+void htab_moved(struct htab *t, uintptr_t from, void *to)
+{
+    uint32_t tag = tag_of(t->key(to));
+
+    for (size_t i = home_of(tag, t->cap); t->tags[i] != EMPTY; i = behind(i, t->cap))
+        if (t->tags[i] == tag && (uintptr_t)t->slots[i] == from) {
+            t->slots[i] = to;
+            return;
+        }
+    ASSERT(!"the item that moved is in the table");
 }
 
 void *htab_next(const struct htab *t, size_t *at)
 {
     while (*at < t->cap) {
-        void *item = t->slots[(*at)++];
-        if (item && item != DELETED)
-            return item;
+        size_t i = (*at)++;
+        if (t->tags[i] > DELETED)
+            return t->slots[i];
     }
     return NULL;
 }
 
-size_t htab_memory(const struct htab *t)
+void htab_split(struct htab *t, struct htab *out, htab_goes_fn goes, void *arg)
 {
-    return t->cap * (sizeof *t->slots + sizeof *t->tags);
+    for (size_t i = 0; i < t->cap; i++)
+        if (t->tags[i] > DELETED && goes(arg, t->slots[i])) {
+            put(out, t->slots[i], t->tags[i]);
+            take_out(t, i);
+        }
+    resize(t, t->n);
+}
+
+void htab_trim(struct htab *t)
+{
+    if (t->cap > CAP_MIN && t->n < t->cap / 4)
+        resize(t, t->n);
 }

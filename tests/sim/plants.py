@@ -24,9 +24,9 @@ PLANTS = [
     ("arrival-order", "what comes last wins", "src/session/session.c",
      "    if (order < 0)\n        return false;\n    /* One message", "    /* One message"),
     ("early-ack", "a write is acknowledged before the members have it", "src/session/outbox.c",
-     "send_change(m, q->loop, e->change, e->delivery);", "send_change(m, q->loop, e->change, NULL);"),
+     "            n_waiting++;", "            only = NULL;"),
     ("lane-changed", "a session changes its lane with its id", "src/session/edit.c",
-     "    c->flow = s->flow;", "    c->flow = s->key;"),
+     "    c->flow = s ? session_flow(s, e->key) : e->key;", "    c->flow = e->key;"),
     ("stale-transfer", "a state transfer overwrites what is newer", "src/session/change.c",
      "struct version v = head & E_VERSION ? rd_version(in, \"entry version\") : c->version;",
      "struct version v = head & E_VERSION ? rd_version(in, \"entry version\") : c->version;\n"

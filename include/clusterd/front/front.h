@@ -15,7 +15,7 @@
 #include "clusterd/session/manager.h"
 
 /* The attribute that holds the value of a Redis string. */
-#define FRONT_STRING_NAME "clusterd.string"
+#define FRONT_STRING_NAME TABLE_STRING_NAME
 /* The Redis whose answers these are: the first that knows CLIENT SETINFO; a higher claim invites newer
  * commands. */
 #define FRONT_REDIS_VERSION "7.2.5"

@@ -42,6 +42,10 @@ enum change_life {
     CHANGE_LIFE_ENDED /* it has ended as of `life` (EXPIRED, DEL) */
 };
 
+/* An id is used by one session only, but CREATED and the first DELTA may carry times that are corrected a
+ * little differently: what is this much older than a CREATED belongs to an earlier session of the same id. */
+#define CHANGE_CREATED_SLACK_MS 1000
+
 #define CHANGE_ENTRY_ROOM 2
 #define CHANGE_TEXT_ROOM  96
 

@@ -26,6 +26,7 @@ struct edit {
     struct table_now now;
     struct session *session; /* NULL: none held */
     bool exists;             /* alive and not over */
+    uint64_t key;            /* stable */
     unsigned shard;
     struct version version;
     struct change *change; /* staged; NULL while there is none */

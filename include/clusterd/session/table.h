@@ -29,6 +29,9 @@ struct table_conf {
 #define TABLE_NAME_MAX    65535       /* bytes of an attribute name */
 #define TABLE_VALUE_MAX   (64u << 20) /* bytes of one attribute value */
 
+/* The one attribute of a Redis string: of so many sessions that it is stored as a bit. */
+#define TABLE_STRING_NAME "clusterd.string"
+
 struct table *table_new(const struct table_conf *conf, struct metrics *metrics);
 void table_free(struct table *t);
 

@@ -20,7 +20,7 @@ typedef struct span (*htab_key_fn)(const void *item);
 
 struct htab {
     void **slots;
-    uint32_t *tags;      /* high bits of the hash of the item in the same slot, to avoid most compares */
+    uint32_t *tags;      /* of the hash of the item in the same slot: its place, and to avoid most compares */
     size_t cap, n, used; /* used counts deleted marks too */
     htab_key_fn key;
 };
@@ -32,7 +32,12 @@ void htab_put(struct htab *t, void *item);          /* the key must not be in th
 void *htab_remove(struct htab *t, struct span key); /* the item, or NULL */
 /* Walk: start with *at = 0; NULL ends. Removing the item just returned is allowed; adding is not. */
 void *htab_next(const struct htab *t, size_t *at);
-/* Bytes used by the table itself. */
-size_t htab_memory(const struct htab *t);
+/* An item that is in the table lies elsewhere now, with the same key. */
+void htab_moved(struct htab *t, uintptr_t from, void *to);
+/* Moves those of which `goes` is true to `out`. */
+typedef bool (*htab_goes_fn)(void *arg, const void *item);
+void htab_split(struct htab *t, struct htab *out, htab_goes_fn goes, void *arg);
+/* Gives back the room of what was removed, when it is worth it. Not during a walk. */
+void htab_trim(struct htab *t);
 
 #endif
