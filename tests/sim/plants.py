@@ -26,7 +26,7 @@ PLANTS = [
     ("early-ack", "a write is acknowledged before the members have it", "src/session/outbox.c",
      "            n_waiting++;", "            only = NULL;"),
     ("lane-changed", "a session changes its lane with its id", "src/session/edit.c",
-     "    c->flow = s->flow;", "    c->flow = s->key;"),
+     "    c->flow = s ? session_flow(s, e->key) : e->key;", "    c->flow = e->key;"),
     ("stale-transfer", "a state transfer overwrites what is newer", "src/session/change.c",
      "struct version v = head & E_VERSION ? rd_version(in, \"entry version\") : c->version;",
      "struct version v = head & E_VERSION ? rd_version(in, \"entry version\") : c->version;\n"
