@@ -237,8 +237,9 @@ static void begin_state(struct answer *a)
 static void refuse(struct answer *a)
 {
     send_message(a, SESSION_NO_CONTEXT_MANAGER, SESSION_ID_NO_CONTEXT, (struct span){0}, false, 0, NULL);
-    log_info("Manager [%s]: no member has sessions of this context; told so to [%s]", a->context->name,
-             a->to->name);
+    log_limited(loop_mono_ms(main_loop(a)), LOG_INFO,
+                "Manager [%s]: no member has sessions of this context; told so to [%s]", a->context->name,
+                a->to->name);
     end(a);
 }
 
