@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers to requests for state; see answer.h. Each answer is a little machine that sends a batch, waits
- * until it is acknowledged, and sends the next:
+ * Answers to requests for state; see answer.h. Each answer is a little machine that has a few batches on
+ * their way, and sends another when one is acknowledged, so that neither side waits for the other:
  *
- *   waiting --(context settled, or 10 s)--> sending --(walk over)--> gone
+ *   waiting --(context settled, or 10 s)--> sending --(walk over, all acknowledged)--> gone
  *
  * To a Tomcat every session is an ALL_SESSION_DATA of its own: a class that it lacks costs that session only,
  * and no frame comes near what it gives up on. What a state block cannot carry, auth type and notes, goes
@@ -21,8 +21,16 @@
 #define WAIT_MS         10000 /* for other members to tell of a context that is not known here */
 #define POLL_MS         50
 #define BATCH_SESSIONS  256
+#define BATCHES         4 /* on their way at a time */
 #define OWN_BLOCK_BYTES (64u << 10)
 #define SYNC_OPTIONS    (SEND_USE_ACK | SEND_SYNCHRONIZED_ACK)
+
+/* A batch on its way. */
+struct batch {
+    struct answer *answer;
+    struct delivery delivery;
+    bool in_flight;
+};
 
 struct answer {
     struct link link;
@@ -30,13 +38,13 @@ struct answer {
     struct member *to;
     struct context *context; /* NULL: own form, all contexts */
     uint32_t request;        /* own form */
-    bool dropped;            /* the member is gone or we stop: ends when the batch comes back */
-    bool in_flight;
-    uint64_t at; /* walk */
+    bool dropped;            /* the member is gone or we stop: ends when the batches come back */
+    bool is_over;            /* the walk */
+    uint64_t at;             /* walk */
     uint64_t sent, left_out;
     int64_t snapshot_ms; /* on our clock */
     uint64_t begun_mono_ms;
-    struct delivery delivery;
+    struct batch batches[BATCHES], *batch; /* batch: being filled */
     struct timer timer;
     struct buf block; /* own form: what is being filled */
 };
@@ -109,7 +117,7 @@ static void send_rest(struct answer *a, const struct change *c)
     char *id = mem_strndup((const char *)c->id.p, c->id.n);
 
     if (tomcat_rest_delta(c, &body))
-        send_message(a, SESSION_DELTA, id, buf_span(&body), true, c->flow, &a->delivery);
+        send_message(a, SESSION_DELTA, id, buf_span(&body), true, c->flow, &a->batch->delivery);
     mem_free(id);
     buf_fini(&body);
 }
@@ -121,7 +129,8 @@ static void send_state(void *arg, struct change *c)
     int64_t now = manager_time(a->manager, main_loop(a));
 
     if (tomcat_state_from_change(c, now, manager_offset_to(a->manager, a->to), &body) == ERR_OK) {
-        send_message(a, SESSION_ALL_DATA, SESSION_ID_ALL_DATA, buf_span(&body), true, c->flow, &a->delivery);
+        send_message(a, SESSION_ALL_DATA, SESSION_ID_ALL_DATA, buf_span(&body), true, c->flow,
+                     &a->batch->delivery);
         send_rest(a, c);
         a->sent++;
     } else {
@@ -135,7 +144,7 @@ static void flush_block(struct answer *a)
 {
     if (a->block.n == 0)
         return;
-    manager_send_own(a->manager, main_loop(a), a->to, &a->block, a->at, SYNC_OPTIONS, &a->delivery);
+    manager_send_own(a->manager, main_loop(a), a->to, &a->block, a->at, SYNC_OPTIONS, &a->batch->delivery);
     buf_clear(&a->block);
 }
 
@@ -156,20 +165,31 @@ static void add_own(void *arg, struct change *c)
 
 static void on_batch(struct delivery *d, bool cancelled);
 
-static void next_batch(struct answer *a)
+static void send_batch(struct answer *a, struct batch *batch)
 {
     struct table *t = a->manager->table;
     struct table_now now = table_now(main_loop(a));
 
-    delivery_init(&a->delivery, main_loop(a), on_batch);
-    a->in_flight = true;
+    a->batch = batch;
+    batch->answer = a;
+    batch->in_flight = true;
+    delivery_init(&batch->delivery, main_loop(a), on_batch);
     if (!a->context) {
         table_walk(t, NULL, true, &a->at, BATCH_SESSIONS, now, add_own, a);
         flush_block(a);
     } else {
         table_walk(t, a->context, false, &a->at, BATCH_SESSIONS, now, send_state, a);
     }
-    delivery_seal(&a->delivery);
+    a->is_over = a->at == 0;
+    delivery_seal(&batch->delivery);
+}
+
+static bool is_in_flight(const struct answer *a)
+{
+    for (unsigned i = 0; i < BATCHES; i++)
+        if (a->batches[i].in_flight)
+            return true;
+    return false;
 }
 
 static void tell_done(const struct answer *a)
@@ -207,19 +227,26 @@ static void walk_is_over(struct answer *a)
     end(a);
 }
 
-static void on_batch(struct delivery *d, bool cancelled)
+static void go_on(struct answer *a)
 {
-    struct answer *a = CONTAINER_OF(d, struct answer, delivery);
-
-    a->in_flight = false;
-    if (cancelled)
-        return; /* answer_free() follows */
+    for (unsigned i = 0; i < BATCHES && !a->is_over && !a->dropped; i++)
+        if (!a->batches[i].in_flight)
+            send_batch(a, &a->batches[i]);
+    if (is_in_flight(a))
+        return;
     if (a->dropped)
         end(a);
-    else if (a->at == 0)
-        walk_is_over(a);
     else
-        next_batch(a);
+        walk_is_over(a);
+}
+
+static void on_batch(struct delivery *d, bool cancelled)
+{
+    struct batch *batch = CONTAINER_OF(d, struct batch, delivery);
+
+    batch->in_flight = false;
+    if (!cancelled) /* else answer_free() follows */
+        go_on(batch->answer);
 }
 
 static void begin_state(struct answer *a)
@@ -231,7 +258,7 @@ static void begin_state(struct answer *a)
         send_message(a, SESSION_ALL_DATA, SESSION_ID_ALL_DATA, buf_span(&body), true, 0, NULL);
         buf_fini(&body);
     }
-    next_batch(a);
+    go_on(a);
 }
 
 static void refuse(struct answer *a)
@@ -279,7 +306,7 @@ static void drop_same(struct manager *m, const struct member *to, const struct c
         struct answer *a = CONTAINER_OF(l, struct answer, link);
         if (a->to != to || a->context != c || a->dropped)
             continue;
-        if (a->in_flight)
+        if (is_in_flight(a))
             a->dropped = true;
         else
             end(a);
@@ -357,7 +384,7 @@ void answer_on_own_get(struct manager *m, struct member *from, struct span body)
 
 static void drop(struct answer *a)
 {
-    if (a->in_flight)
+    if (is_in_flight(a))
         a->dropped = true;
     else
         end(a);
