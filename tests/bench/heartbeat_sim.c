@@ -19,7 +19,7 @@
 #include <sys/resource.h>
 
 #define MEMBERS_MAX 4000
-#define SETTLE_MS   1600
+#define SETTLE_MS   600 /* the first heartbeat at once, the second one after 500 */
 
 struct sim_member {
     struct host *host;

@@ -233,7 +233,7 @@ log: {{level: info, target: stderr}}
     def wait_complete(self, seconds=60):
         def complete():
             check(self.is_alive(), f'{self.name} ended: {self.log.text()[-800:]}')
-            return self.log.lines('This node is complete')
+            return self.log.lines(' Ready$') and self.log.lines('This node is complete')
         return eventually(f'{self.name} is complete', complete, seconds, 0.01)[0]
 
     def control(self, *words):
@@ -276,7 +276,7 @@ class Redis(Process):
         self.front = stand.free_port()
         command = ['redis-server', '--port', self.front, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--requirepass',
                    PASSWORD, '--masterauth', PASSWORD, '--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0',
-                   '--client-output-buffer-limit', 'replica 0 0 0', '--repl-backlog-size', '64mb']
+                   '--client-output-buffer-limit', 'replica 0 0 0']
         if master:
             command += ['--replicaof', f'127.0.0.1 {master.front}']
         super().__init__(stand, name, command, cpus=cpus)

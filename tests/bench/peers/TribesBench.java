@@ -36,12 +36,12 @@ import org.apache.catalina.tribes.transport.nio.PooledParallelSender;
  */
 public class TribesBench implements ChannelListener {
     private static final long MAGIC = 0x43444253L;
-    private static final int FLOWS = 4096, STAMP = 16;
+    private static final int SENDERS = 4, FLOWS = 1024, STAMP = 16;
 
     private final GroupChannel channel = new GroupChannel();
     private final MessageDispatchInterceptor queue = new MessageDispatchInterceptor();
     private final LongAdder messages = new LongAdder(), bytes = new LongAdder(), disorder = new LongAdder();
-    private final AtomicLongArray seen = new AtomicLongArray(FLOWS);
+    private final AtomicLongArray seen = new AtomicLongArray(SENDERS * FLOWS);
     private final long[] numbers = new long[FLOWS];
 
     private TribesBench(int port, int mcast) throws Exception {
@@ -84,7 +84,7 @@ public class TribesBench implements ChannelListener {
         if (b.length < STAMP || head.getInt() != (int) MAGIC) {
             return;
         }
-        int flow = head.getInt() & FLOWS - 1;
+        int flow = from.getPort() % SENDERS * FLOWS + (head.getInt() & FLOWS - 1);
         long number = head.getLong();
         if (seen.getAndSet(flow, number) > number && number != 0) {
             disorder.increment();

@@ -139,10 +139,10 @@ def to_tomcat(flight, rate):
 
 
 def sized(options, size, receivers=1):
-    return Row(f'channel-{NAMES[options]}-{size}-{receivers}', f'Channel, {NAMES[options]}, {size_text(size)}, {receivers} receivers',
+    return Row(f'channel-{NAMES[options]}-{size}-{receivers}', f'Channel, {NAMES[options]}, {size_text(size)}, {receivers} receiver{"s" if receivers > 1 else ""}',
                ('clusterd', 'tribes'), functools.partial(between, options=options, size=size, receivers=receivers, flight=16, seconds=0.5),
                (more(MESSAGES, None, 'tribes'), more(('bandwidth', 'MB/s'), None, 'tribes'), less(CPU_TX, None, 'tribes'),
-                less(CPU_RX, None, 'tribes'), less(P99, None, 'tribes')), ('java',))
+                less(CPU_RX, None, 'tribes'), *([] if options & ASYNC else [less(P99, None, 'tribes')])), ('java',))
 
 
 def one_sender(name, title, cpus):

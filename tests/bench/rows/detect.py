@@ -53,6 +53,8 @@ def detect_tribes(stand, cluster):
 
 
 def detect(stand, peer):
+    if stand.smoke and peer == 'tribes':
+        return {}
     cluster = stand.get(('idle', peer), lambda: Idle(stand, peer))
     took = (detect_tribes if peer == 'tribes' else detect_ours)(stand, cluster)
     time.sleep(stand.pick(1.5, 0))

@@ -26,6 +26,8 @@ class Idle:
 
 
 def idle(stand, peer):
+    if stand.smoke and peer == 'tribes':
+        return {}
     members = stand.get(('idle', peer), lambda: Idle(stand, peer)).members
     with Cpu(*members) as cpu:
         time.sleep(stand.pick(10, 0.2))

@@ -83,7 +83,7 @@ def tomcat_source(stand, peer, count):
 
 
 def to_tomcat(stand, peer, count):
-    if stand.smoke and peer == 'tomcat':
+    if stand.smoke and peer != 'clusterd to tomcat':
         return {}
     count = stand.pick(count, 300)
     stand.get((peer, count), lambda: tomcat_source(stand, peer, count))
