@@ -141,9 +141,9 @@ static int by_bytes(const void *pa, const void *pb)
 static void name_what_goes(struct edit *e)
 {
     struct span few_staged[FEW], few_going[FEW], name;
-    size_t n_attributes = edit_n_attributes(e), at = 0, n = 0;
+    size_t most = session_entries_max(e->session), at = 0, n = 0;
     struct span *staged = e->change->n > FEW ? mem_array(e->change->n, sizeof *staged) : few_staged;
-    struct span *going = n_attributes > FEW ? mem_array(n_attributes, sizeof *going) : few_going;
+    struct span *going = most > FEW ? mem_array(most, sizeof *going) : few_going;
     size_t n_staged = change_names(e->change, ENTRY_ATTRIBUTE, staged);
     struct blob *value;
 

@@ -178,8 +178,8 @@ bool session_is_alive(const struct session *s)
 uint64_t session_over_at(const struct session *s, const struct context *c)
 {
     struct entry deadline, idle;
-    bool has_deadline = session_find(s, ENTRY_DEADLINE, (struct span){0}, &deadline);
-    bool has_idle = session_present(s, ENTRY_MAX_INACTIVE, (struct span){0}, &idle);
+    bool has_deadline = s->timed && session_find(s, ENTRY_DEADLINE, (struct span){0}, &deadline);
+    bool has_idle = s->timed && session_present(s, ENTRY_MAX_INACTIVE, (struct span){0}, &idle);
 
     if (has_deadline && !(has_idle && version_cmp(idle.version, deadline.version) > 0))
         return deadline.present ? (uint64_t)deadline.number : UINT64_MAX;
@@ -287,7 +287,7 @@ static void extend_deadline(struct session *s)
 {
     struct entry deadline, idle;
 
-    if (!session_present(s, ENTRY_DEADLINE, (struct span){0}, &deadline) ||
+    if (!s->timed || !session_present(s, ENTRY_DEADLINE, (struct span){0}, &deadline) ||
         !session_present(s, ENTRY_MAX_INACTIVE, (struct span){0}, &idle) || idle.number <= 0)
         return;
     int64_t until = (int64_t)s->access_mono_ms + idle.number * 1000;
@@ -307,7 +307,7 @@ static void merge_access(struct session *s, const struct change *c, struct table
         extend_deadline(s);
 }
 
-static bool merge(struct session_room *r, const struct change *c, struct table_now now)
+static bool merge(struct session_room *r, uint64_t key, const struct change *c, struct table_now now)
 {
     bool fresh = !session_has_entries(r->s) && r->s->life_kind == CHANGE_LIFE_NONE;
     bool changed = merge_life(r, c);
@@ -326,7 +326,7 @@ static bool merge(struct session_room *r, const struct change *c, struct table_n
     if (changed)
         s->by_clusterd = c->by_clusterd;
     if (fresh && c->flow)
-        session_set_flow(s, session_stable_key(c->context, session_id(s)), c->flow);
+        session_set_flow(s, key, c->flow);
     if (fresh && c->touches)
         s->access_mono_ms = 0; /* take the age that the change tells */
     merge_access(s, c, now);
@@ -335,10 +335,10 @@ static bool merge(struct session_room *r, const struct change *c, struct table_n
     return changed;
 }
 
-bool session_merge(struct session **s, const struct change *c, bool first, struct table_now now)
+bool session_merge(struct session **s, uint64_t key, const struct change *c, bool first, struct table_now now)
 {
     struct session_room r = session_open(*s, first ? c : NULL);
-    bool changed = merge(&r, c, now);
+    bool changed = merge(&r, key, c, now);
 
     *s = session_close(&r);
     drop_rare_if_empty(*s);

@@ -51,6 +51,7 @@ struct session {
     uint64_t floor_kind : 2, created_kind : 2;
     uint64_t life_front : 1, by_clusterd : 1, is_new : 1;
     uint64_t counted : 1; /* in context->sessions */
+    uint64_t timed : 1;   /* a deadline or an interval may be among the entries */
     uint64_t used : 48;   /* bytes of entries */
     uint16_t context;     /* index; with the id behind it, the key of the shard's table */
     uint8_t id[];         /* and the entries */
@@ -94,6 +95,7 @@ bool session_find(const struct session *s, enum entry_kind kind, struct span nam
 /* Is there a present one? Takes it out. */
 bool session_present(const struct session *s, enum entry_kind kind, struct span name, struct entry *e);
 size_t session_attributes(const struct session *s);
+size_t session_entries_max(const struct session *s); /* it has no more entries than this */
 bool session_has_entries(const struct session *s);
 /* No register of the session is later. */
 struct version session_latest(const struct session *s);
@@ -133,8 +135,10 @@ bool session_is_visible(const struct session *s, const struct context *c, struct
 /* Mono ms at which it is over by time; UINT64_MAX = never. */
 uint64_t session_over_at(const struct session *s, const struct context *c);
 
-/* The one rule book. True when anything changed. Not for renames. `first`: made for this change just now. */
-bool session_merge(struct session **s, const struct change *c, bool first, struct table_now now);
+/* The one rule book. True when anything changed. Not for renames. key: of its id; first: made for this change
+ * just now. */
+bool session_merge(struct session **s, uint64_t key, const struct change *c, bool first,
+                   struct table_now now);
 /* Turn into an alias: entries are dropped. */
 void session_make_alias(struct session **s, struct span new_id, struct version v);
 /* Does a life belong to a new session under an old id, and not to the one that was renamed then? */

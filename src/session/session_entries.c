@@ -277,6 +277,11 @@ size_t session_attributes(const struct session *s)
     return n;
 }
 
+size_t session_entries_max(const struct session *s)
+{
+    return s->used / ENTRY_MIN;
+}
+
 bool session_has_entries(const struct session *s)
 {
     return s->used > 0;
@@ -409,6 +414,8 @@ void session_put(struct session_room *r, const struct entry *old, const struct c
     s->used = s->used + size - had;
     blob_ref(e.value);
     write_again(s, at, &e, own);
+    if (is_number(e.kind))
+        s->timed = true;
     if (has_index(s)) {
         account(s, gone, e.value);
         if (version_cmp(e.version, s->rare->latest) > 0)
@@ -447,6 +454,8 @@ static void keep_entries(struct session *s, keeps_fn keeps, const void *arg)
     if (kept == s->used)
         return;
     s->used = kept;
+    if (kept == 0)
+        s->timed = false;
     if (has_index(s))
         index_all(s, n);
 }
@@ -468,6 +477,7 @@ void session_drop_entries(struct session *s)
     for (size_t at = 0; session_next(s, &at, &e);)
         blob_unref(e.value);
     s->used = 0;
+    s->timed = false;
     drop_index(s);
 }
 

@@ -141,7 +141,7 @@ struct session *table_merge_locked(struct table *t, struct session *s, uint64_t 
     uintptr_t was = (uintptr_t)s;
     if (s->kind == SESSION_ALIAS)
         session_unalias(s);
-    *changed = session_merge(&s, c, first, now);
+    *changed = session_merge(&s, key, c, first, now);
     if ((uintptr_t)s != was)
         store_moved(&t->shards[table_shard_of(key)].sessions, key, was, s);
     table_after(t, s, mark);

@@ -172,12 +172,14 @@ static void expect_same(const struct session *s, const struct model *m)
     struct version latest = version_cmp(m->life, m->floor) > 0 ? m->life : m->floor;
     size_t held = 0, at = 0, bytes = 0;
     struct entry e;
+    bool timed = m->interval.held || m->deadline.held;
 
     ck_assert(span_eq(session_id(s), id));
     ck_assert_int_eq(s->life_kind, m->life_kind);
     ck_assert_int_eq(version_cmp(s->life, m->life), 0);
     ck_assert_int_eq(version_cmp(session_floor(s), m->floor), 0);
     ck_assert_int_eq(session_created(s), m->created);
+    ck_assert(s->timed || !timed);
     for (size_t i = 0; i < m->n_names; i++) {
         expect_entry(s, ENTRY_ATTRIBUTE, name_of(i), &m->names[i]);
         held += m->names[i].held;
@@ -268,7 +270,7 @@ static void run_history(uint32_t n_names, uint32_t most, int n_changes)
         now.mono_ms += rnd(50);
         if (first)
             s = session_new(&context, id, now.mono_ms, c);
-        session_merge(&s, c, first, now);
+        session_merge(&s, 7, c, first, now);
         model_merge(m, c, now);
         change_unref(c);
         expect_same(s, m);
@@ -314,7 +316,7 @@ START_TEST(what_was_removed_is_forgotten_in_time)
     }
     change_remove(c, ENTRY_DEADLINE, (struct span){0}, w);
     change_seal(c);
-    ck_assert(session_merge(&s, c, false, now));
+    ck_assert(session_merge(&s, 7, c, false, now));
     change_unref(c);
     session_forget_removed(s, now.mono_ms + 100, 100);
     ck_assert(session_find(s, ENTRY_ATTRIBUTE, name_of(11), &e) && !e.present);
@@ -339,7 +341,7 @@ START_TEST(a_small_session_is_small)
     change_set_number(c, ENTRY_DEADLINE, 1000, c->version);
     change_seal(c);
     struct session *s = session_new(&context, id, now.mono_ms, c), *was = s;
-    ck_assert(session_merge(&s, c, true, now));
+    ck_assert(session_merge(&s, 7, c, true, now));
     ck_assert_ptr_eq(s, was); /* it was made with room for this */
     ck_assert_ptr_null(s->rare);
     /* The block, its place in the table, the value's block. */
