@@ -308,7 +308,8 @@ static void tell_run(double cpu)
 {
     double took = (double)(b.ended_us - b.began_us) / 1e6;
 
-    qsort(b.took_us, b.n_took, sizeof *b.took_us, compare);
+    if (b.n_took)
+        qsort(b.took_us, b.n_took, sizeof *b.took_us, compare);
     printf(
         "{\"count\": %llu, \"lost\": %llu, \"failed\": %s, \"per_s\": %.1f, \"mb_s\": %.3f, \"p50_us\": %u, "
         "\"p99_us\": %u, \"cpu_us\": %.4f}\n",

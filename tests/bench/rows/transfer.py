@@ -9,7 +9,7 @@ from rows.memory import fill
 from stand import Node, TomcatNode, check, eventually
 from table import Figure, Row
 
-MCAST = {'clusterd': 47050, 'tomcat': 47051, 'tomcat, raised time-outs': 47052, 'clusterd to tomcat': 47053}
+MCAST = {100000: 47050, 1000000: 47054, 1000: 47055, 'tomcat': 47051, 'tomcat, raised time-outs': 47052, 'clusterd to tomcat': 47053}
 RAISED = {'transport_timeout': 120000, 'manager_attr': 'stateTransferTimeout="240"'}
 
 
@@ -38,8 +38,8 @@ def seconds_of(line):
 
 def to_clusterd(stand, peer, count):
     count = stand.pick(count, 1000)
-    first = source(stand, count, MCAST['clusterd'])
-    joining = Node(stand, stand.fresh('joining'), mcast=MCAST['clusterd'], wait=False)
+    first = source(stand, count, MCAST[count])
+    joining = Node(stand, stand.fresh('joining'), mcast=MCAST[count], wait=False)
     line = joining.wait_complete(120)
     told = joining.log.lines(r'received in \[\d+\] ms')
     check(joining.count() == count and told, f'{joining.count()} of {count} sessions: {line}')
