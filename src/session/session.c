@@ -31,7 +31,7 @@ struct span session_item_key(const void *item)
 {
     const struct session *s = item;
 
-    return span_of((const uint8_t *)item + offsetof(struct session, context), SESSION_TAG_LEN + s->id_len);
+    return span_of((const uint8_t *)item + offsetof(struct session, tag), SESSION_TAG_LEN + s->id_len);
 }
 
 uint64_t session_stable_key(const struct context *c, struct span id)

@@ -39,6 +39,8 @@ struct session_rare {
     struct version latest; /* no entry is later */
 };
 
+#define SESSION_TAG_LEN sizeof(uint16_t)
+
 struct session {
     struct version life;
     struct session_rare *rare;
@@ -52,13 +54,12 @@ struct session {
     uint64_t life_front : 1, by_clusterd : 1, is_new : 1;
     uint64_t counted : 1; /* in context->sessions */
     uint64_t timed : 1;   /* a deadline or an interval may be among the entries */
-    uint64_t used : 48;   /* bytes of entries */
-    uint16_t context;     /* index; with the id behind it, the key of the shard's table */
-    uint8_t id[];         /* and the entries */
+    uint64_t used : 40;   /* bytes of entries */
+    uint8_t
+        tag[SESSION_TAG_LEN]; /* index of the context; with the id behind it, the key of the shard's table */
+    uint8_t id[];             /* and the entries */
 };
-_Static_assert(sizeof(struct session) == 48, "a session with an id of 18 bytes and a value fits 88 bytes");
-
-#define SESSION_TAG_LEN sizeof(uint16_t)
+_Static_assert(offsetof(struct session, id) <= 47, "with an id of 16 bytes and a value it fits 72 bytes");
 
 /* An entry, taken out of a session; its spans and pointers are good until the session changes. */
 struct entry {
@@ -72,6 +73,14 @@ struct entry {
     uint64_t gone_mono_ms; /* removed: since when */
     size_t at, size;       /* of its bytes */
 };
+
+static inline uint16_t session_context(const struct session *s)
+{
+    uint16_t index;
+
+    memcpy(&index, s->tag, sizeof index);
+    return index;
+}
 
 /* The table key of (context, id) in a buffer of SESSION_TAG_LEN + TABLE_ID_MAX bytes. */
 struct span session_table_key(const struct context *c, struct span id, uint8_t *out);

@@ -75,12 +75,11 @@ static size_t change_room(const struct change *c)
 struct session *session_new(const struct context *c, struct span id, uint64_t mono_ms,
                             const struct change *first)
 {
-    struct session head = {.id_len = id.n & 1023, .context = (uint16_t)c->index};
+    struct session head = {.id_len = id.n & 1023};
     struct session *s = mem_alloc(block_of(&head, first ? change_room(first) : 0));
 
-    memcpy(s, &head, sizeof head);
-    if (id.n)
-        memcpy(s->id, id.p, id.n);
+    *s = head;
+    session_table_key(c, id, (uint8_t *)s + offsetof(struct session, tag));
     s->is_new = true;
     s->access_mono_ms = s->changed_mono_ms = mono_ms;
     return s;

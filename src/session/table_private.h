@@ -65,7 +65,7 @@ _Static_assert(TABLE_SHARDS == 1 << STORE_SHARD_BITS, "the shard is the top bits
 
 static inline struct context *table_context_of(const struct table *t, const struct session *s)
 {
-    return t->context_list[s->context];
+    return t->context_list[session_context(s)];
 }
 
 /* Under the shard's lock. key: the stable one of the context and the id. */
