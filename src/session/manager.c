@@ -17,6 +17,8 @@
 #include <stdio.h>
 
 #define ON_THE_WAY_MS    250
+#define JUMP_MS          1000 /* of cluster time; less is how clocks drift */
+#define AGE_NONE_MS      50   /* the way takes as long */
 #define ASKED_SLACK_MS   1000 /* messages are under way for that long at most, or nearly */
 #define SWEEP_MS         250
 #define SWEEP_PASSES     240 /* sweeps in which the whole table is looked at: a minute */
@@ -54,9 +56,25 @@ void manager_hear_time(struct manager *m, const struct loop *loop, int64_t clust
     /* A little behind is what the way here has cost: clocks that agree stay in use as they are. */
     if (have_ms == MANAGER_TIME_UNKNOWN && ahead_ms < 0 && ahead_ms > -ON_THE_WAY_MS)
         ahead_ms = 0;
+    if (have_ms != MANAGER_TIME_UNKNOWN && ahead_ms - have_ms > JUMP_MS) {
+        atomic_store(&m->jump_ms, cluster_ms);
+        atomic_fetch_add(&m->jumped_ms, ahead_ms - have_ms);
+    }
     while ((ahead_ms > have_ms || have_ms == MANAGER_TIME_UNKNOWN) &&
            !atomic_compare_exchange_weak(&m->ahead_ms, &have_ms, ahead_ms))
         continue;
+}
+
+int64_t manager_age(const struct manager *m, const struct loop *loop, int64_t sent_ms)
+{
+    if (!manager_knows_time(m) || sent_ms <= 0 || sent_ms > VERSION_TIME_MAX / 2)
+        return 0;
+    int64_t age_ms = manager_time(m, loop) - sent_ms;
+    /* Its sender may not have known of the jump yet. Rather too young than too old. */
+    if (sent_ms < atomic_load(&m->jump_ms))
+        age_ms -= atomic_load(&m->jumped_ms);
+    /* A sender that does not know cluster time stamps what it sends far in the past. */
+    return age_ms > AGE_NONE_MS && age_ms < -MANAGER_TIME_UNKNOWN / 2 ? age_ms : 0;
 }
 
 void manager_decide_time(struct manager *m)
@@ -358,9 +376,23 @@ static enum err on_session(void *arg, const struct received *r, const struct ses
     return ERR_OK;
 }
 
+/* What a change says in "ms from now" is from the time of its sending. A message may have waited for long, in
+ * the socket of a node that was stopped or before a cut line: a session that has ended by time everywhere
+ * else must not have all of its time again. */
+static void let_age(struct change *c, int64_t age_ms)
+{
+    if (c->idle_ms >= 0)
+        c->idle_ms += age_ms;
+    for (size_t i = 0; i < c->n; i++)
+        if (c->entries[i].kind == ENTRY_DEADLINE && c->entries[i].present)
+            c->entries[i].number -= age_ms < c->entries[i].number ? age_ms : c->entries[i].number;
+}
+
 /* The changes of a message body, up to the first that cannot be read. n = applied or stale ones. */
 static enum err apply_all(struct manager *m, const struct received *r, struct rd *in, uint64_t *n)
 {
+    int64_t age_ms = manager_age(m, r->loop, r->timestamp);
+
     while (rd_left(in)) {
         struct change *c;
         enum err e = change_decode(in, manager_to_context, m->table, &c);
@@ -369,6 +401,7 @@ static enum err apply_all(struct manager *m, const struct received *r, struct rd
         TRY(e);
         if (manager_knows_time(m))
             manager_hear_time(m, r->loop, c->version.time_ms);
+        let_age(c, age_ms);
         apply(m, r, c);
         change_unref(c);
         ++*n;

@@ -35,6 +35,8 @@ struct manager {
     uint32_t self;             /* writer of our own versions */
     atomic_llong asked_all_ms; /* cluster time at which a Tomcat was asked for all contexts last */
     atomic_llong ahead_ms;     /* cluster time minus our steady clock; MANAGER_TIME_UNKNOWN */
+    atomic_llong jumped_ms;    /* by how much cluster time has jumped here, in sum */
+    atomic_llong jump_ms;      /* what it was after the last jump */
     atomic_uint seq;
     struct outbox *outbox;
     struct transfer *transfer;
@@ -58,6 +60,8 @@ struct manager {
 int64_t manager_time(const struct manager *m, const struct loop *loop);
 bool manager_knows_time(const struct manager *m);
 void manager_hear_time(struct manager *m, const struct loop *loop, int64_t cluster_ms);
+/* How long ago it was sent; 0 when that cannot be told. */
+int64_t manager_age(const struct manager *m, const struct loop *loop, int64_t sent_ms);
 /* Nobody could tell it: our own clock becomes the cluster's. */
 void manager_decide_time(struct manager *m);
 /* What has to be added to cluster time to have this member's own wall clock (NULL: ours). */

@@ -19,7 +19,8 @@
 #include <stdlib.h>
 
 #define QUIET_MS       3000  /* younger changes may still be on their way */
-#define SOON_MS        1000  /* after a member was added */
+#define SOON_MS        1000  /* after a member was added ... */
+#define LATER_MS       4500  /* ... and again after so long: more than QUIET_MS */
 #define INTERVAL_MS    30000 /* one random member each */
 #define BLOCK_BYTES    (64u << 10)
 #define KEYS_MAX       (1u << 22) /* in one message */
@@ -48,10 +49,17 @@ struct work {
     size_t n, at;
 };
 
+/* A member to be compared with: soon, and once more when all that was written until now has become quiet. */
+struct due {
+    struct member *member;
+    uint64_t at_mono_ms;
+    bool again;
+};
+
 struct repair {
     struct manager *manager;
     struct timer timer, step_timer;
-    struct member **due; /* to be compared with soon */
+    struct due *due;
     size_t n_due;
     struct link work;
     size_t n_work, work_bytes;
@@ -382,30 +390,57 @@ static void on_step(struct timer *t, void *arg)
         timer_start(t, STEP_MS);
 }
 
+static void start_timer(struct repair *r, uint64_t now_ms)
+{
+    uint64_t at_ms = UINT64_MAX;
+
+    for (size_t i = 0; i < r->n_due; i++)
+        if (r->due[i].at_mono_ms < at_ms)
+            at_ms = r->due[i].at_mono_ms;
+    if (r->n_due)
+        timer_start(&r->timer, at_ms > now_ms ? at_ms - now_ms : 0);
+}
+
 static void on_timer(struct timer *t, void *arg)
 {
     struct repair *r = arg;
+    uint64_t now_ms = loop_mono_ms(main_loop(r->manager));
+    size_t left = 0;
 
     (void)t;
     for (size_t i = 0; i < r->n_due; i++) {
-        if (r->manager->running)
-            ask_digest(r, r->due[i]);
-        view_member_unref(r->due[i]);
+        struct due d = r->due[i];
+        if (d.at_mono_ms <= now_ms && r->manager->running)
+            ask_digest(r, d.member);
+        if (d.at_mono_ms <= now_ms && !d.again) {
+            view_member_unref(d.member);
+            continue;
+        }
+        if (d.at_mono_ms <= now_ms)
+            d = (struct due){d.member, now_ms + LATER_MS, false};
+        r->due[left++] = d;
     }
-    r->n_due = 0;
+    r->n_due = left;
+    start_timer(r, now_ms);
 }
 
 void repair_on_added(struct manager *m, struct member *member)
 {
     struct repair *r = m->repair;
+    uint64_t now_ms = loop_mono_ms(main_loop(m));
+    size_t i = 0;
 
-    for (size_t i = 0; i < r->n_due; i++)
-        if (r->due[i] == member)
-            return;
-    r->due = mem_realloc(r->due, (r->n_due + 1) * sizeof *r->due);
-    r->due[r->n_due++] = view_member_ref(member);
-    if (!r->timer.active)
-        timer_start(&r->timer, SOON_MS);
+    while (i < r->n_due && r->due[i].member != member)
+        i++;
+    if (i == r->n_due) {
+        r->due = mem_realloc(r->due, (r->n_due + 1) * sizeof *r->due);
+        r->due[r->n_due++].member = view_member_ref(member);
+    } else if (r->due[i].again) {
+        return;
+    }
+    r->due[i].at_mono_ms = now_ms + SOON_MS;
+    r->due[i].again = true;
+    start_timer(r, now_ms);
 }
 
 void repair_on_heartbeat(struct manager *m)
@@ -447,7 +482,7 @@ void repair_free(struct repair *r)
     while (!link_is_alone(&r->work))
         end_work(r, CONTAINER_OF(r->work.next, struct work, link));
     for (size_t i = 0; i < r->n_due; i++)
-        view_member_unref(r->due[i]);
+        view_member_unref(r->due[i].member);
     mem_free(r->due);
     mem_free(r);
 }

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several real nodes on loopback, asked by clusterctl: members, loss of one, sessions and their end, leaving."""
 
+import os
 import signal
+import subprocess
 import time
+import unittest
 
-from harness import NodeTest, main, wait_for
+from harness import NodeTest, has_namespace, main, wait_for
 
 MEMBER_KEYS = {'host', 'port', 'alive', 'state', 'id', 'name', 'kind', 'complete', 'suspect', 'lagging',
                'queued_bytes', 'queued_messages', 'domain'}
@@ -155,6 +158,68 @@ class Sessions(NodeTest):
             self.assertEqual(r.call('HGET', 'sess:1', 'n'), b'new')
             self.assertEqual([r.call('HGET', f'sess:{i}', 'n') for i in range(2, 500)],
                              [str(i).encode() for i in range(2, 500)])
+
+    def test_what_waited_for_a_stopped_node_is_not_young(self):
+        a, b = self.cluster(2)
+        b.signal(signal.SIGSTOP)
+        with a.redis() as r:
+            r.call('SET', 'sess:string', 'x', 'PX', 2000)
+            r.call('HSET', 'sess:hash', 'n', 1)
+            r.call('PEXPIRE', 'sess:hash', 2000)
+            r.call('SET', 'sess:longer', 'x', 'PX', 60000)
+            time.sleep(3)
+            b.signal(signal.SIGCONT)
+            with b.redis() as s:
+                wait_for('b has what was written', lambda: s.call('EXISTS', 'sess:longer'))
+                self.assertEqual(s.call('EXISTS', 'sess:string', 'sess:hash'), 0)
+                self.assertAlmostEqual(s.call('PTTL', 'sess:longer'), r.call('PTTL', 'sess:longer'), delta=200)
+
+
+class Partition(NodeTest):
+    def ip(self, *words):
+        subprocess.run(['ip', *words], check=True)
+
+    def host(self, i):
+        """A node on a host of its own; its cable is v<i>, to plug into the bridge."""
+        holder = subprocess.Popen(['unshare', '-n', 'sleep', '600'])
+        self.addCleanup(lambda: (holder.kill(), holder.wait()))
+        own = os.readlink('/proc/self/ns/net')
+        wait_for('a namespace', lambda: os.readlink(f'/proc/{holder.pid}/ns/net') != own)
+        inside = ['nsenter', '-t', str(holder.pid), '-n']
+        self.ip('link', 'add', f'v{i}', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', str(holder.pid))
+        self.ip('link', 'set', f'v{i}', 'master', 'bridge', 'up')
+        for words in (f'addr add 10.9.0.{i}/24 dev eth0', 'link set eth0 up', 'link set lo up'):
+            subprocess.run([*inside, 'ip', *words.split()], check=True)
+        node = self.node(f'n{i}', port=4001, bind=f'10.9.0.{i}', address=f'10.9.0.{i}', allow='10.9.0.0/24')
+        node.prefix = inside
+        return node
+
+    @unittest.skipUnless(has_namespace(), 'needs network namespaces')
+    def test_what_was_written_on_both_sides(self):
+        self.ip('link', 'add', 'bridge', 'type', 'bridge', 'mcast_snooping', '0')
+        self.ip('link', 'set', 'bridge', 'up')
+        a, b = nodes = [self.host(1).start(ready=False), self.host(2).start(ready=False)]
+        for node in nodes:
+            wait_for(f'{node.name} is complete', node.is_complete)
+            wait_for(f'{node.name} sees both', lambda node=node: len(node.json('members')) == 2)
+        with a.redis() as r, b.redis() as s:
+            for key in 'removed', 'written':
+                r.call('HSET', f'sess:{key}', 'n', 1)
+                wait_for('b has it', lambda key=key: s.call('EXISTS', f'sess:{key}'))
+            self.ip('link', 'set', 'v2', 'nomaster')
+            for node in nodes:
+                wait_for(f'{node.name} is alone', lambda node=node: len(node.json('members')) == 1)
+            r.call('DEL', 'sess:removed')
+            r.call('HSET', 'sess:written', 'a', 1)
+            s.call('HSET', 'sess:written', 'b', 1)
+            r.call('SET', 'sess:of-a', 1)
+            s.call('SET', 'sess:of-b', 1)
+            self.ip('link', 'set', 'v2', 'master', 'bridge')
+            # Comparisons by the clock are 30 s apart.
+            for c in r, s:
+                wait_for('both have all', lambda c=c: c.call('EXISTS', 'sess:of-a', 'sess:of-b') == 2, 15)
+                wait_for('all fields', lambda c=c: sorted(c.call('HKEYS', 'sess:written')) == [b'a', b'b', b'n'], 15)
+                self.assertEqual(c.call('EXISTS', 'sess:removed'), 0)
 
 
 main()
