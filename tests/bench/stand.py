@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import select
 import shutil
 import signal
@@ -269,12 +270,22 @@ def log_time(line):
     return datetime.datetime.fromisoformat(line[:23]).timestamp()
 
 
+def redis_server(stand):
+    """The program. Debian's redis-tools has it too, under the name of a tool that it also is."""
+    link = stand.dir / 'redis-server'
+    if shutil.which('redis-server'):
+        return 'redis-server'
+    if not link.exists():
+        link.symlink_to(shutil.which('redis-check-rdb'))
+    return link
+
+
 class Redis(Process):
     """redis-server without persistence; with master=: its replica, complete when this returns."""
 
     def __init__(self, stand, name, master=None, cpus=None):
         self.front = stand.free_port()
-        command = ['redis-server', '--port', self.front, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--requirepass',
+        command = [redis_server(stand), '--port', self.front, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--requirepass',
                    PASSWORD, '--masterauth', PASSWORD, '--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0',
                    '--client-output-buffer-limit', 'replica 0 0 0']
         if master:
@@ -367,7 +378,8 @@ class Stand:
     def __init__(self, folder, build, options):
         self.dir, self.build, self.smoke, self.rounds = folder, build, options.smoke, options.rounds
         self.tools = build / 'tests' / 'bench'
-        self.started, self.shared, self.accounts = [], {}, []
+        self.started, self.shared, self.accounts = [], {}, {}
+        self.group = ''
         self.port = 20000
         self.numbers = 0
 
@@ -392,8 +404,8 @@ class Stand:
         return bool(shutil.which('java') and shutil.which('javac')) and all(j.exists() for j in TRIBES_JARS)
 
     def need(self, what):
-        if what == 'redis' and not (shutil.which('redis-server') and shutil.which('redis-benchmark')):
-            raise Skip('there is no redis-server (Debian: redis-server, redis-tools)')
+        if what == 'redis' and not ((shutil.which('redis-server') or shutil.which('redis-check-rdb')) and shutil.which('redis-benchmark')):
+            raise Skip('there is no redis-server (Debian: redis-tools)')
         if what == 'java' and not self.has_java():
             raise Skip('there is no JDK, or no jars of Tomcat 10 (Debian: libtomcat10-java)')
         if what.startswith('gib='):
@@ -413,7 +425,14 @@ class Stand:
             thing.end()
             if thing in self.started:
                 self.started.remove(thing)
-            self.accounts.append({'process': thing.name, 'cpu_s': round(thing.cpu_used, 2), 'peak_rss_mb': round(thing.peak / 1e6, 1)})
+            self.account(thing.name, thing.cpu_used, thing.peak)
+
+    def account(self, name, cpu, peak=0):
+        """For the list of all processes: those of one kind together, `clusterd-sender.17` as `clusterd-sender`."""
+        kind = self.accounts.setdefault((self.group, name.split('.')[0]), {'processes': 0, 'cpu_s': 0.0, 'peak_rss_mb': 0.0})
+        kind['processes'] += 1
+        kind['cpu_s'] = round(kind['cpu_s'] + cpu, 3)
+        kind['peak_rss_mb'] = max(kind['peak_rss_mb'], round(peak / 1e6, 1))
 
     def clear(self):
         self.end(*reversed(self.started))
@@ -453,10 +472,17 @@ class Stand:
 
     # Programs that run once.
 
-    def tool(self, *command, cpus=None, seconds=600):
-        """Their one line of JSON."""
+    def run(self, *command, cpus=None, seconds=600):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([*pinned(cpus), *map(str, command)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=seconds, check=False)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.account(pathlib.Path(str(command[0])).name, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        return done
+
+    def tool(self, *command, cpus=None, seconds=600):
+        """Its one line of JSON."""
+        done = self.run(*command, cpus=cpus, seconds=seconds)
         check(done.returncode == 0, f'{pathlib.Path(str(command[0])).name} ends with {done.returncode}: {done.stderr[-500:]}')
         return json.loads(done.stdout)
 

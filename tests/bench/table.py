@@ -26,7 +26,7 @@ class Row:
     peers: tuple            # the first one is ours
     measure: object         # (stand, peer) -> {name of a figure: value}; one turn
     figures: tuple
-    needs: tuple = ()       # redis, java, gib=N (free memory)
+    needs: tuple = ()       # gib=N: so much free memory
     rounds: int = 0         # at most so many; 0 = as the run says
     note: str = ''
     smoke: bool = True      # False: in the smoke test another row does the same
@@ -122,6 +122,7 @@ class Result:
         self.row = row
         self.turns = []
         self.skipped = self.failed = ''
+        self.without = []
         self.load = []
         self.seconds = 0.0
 
@@ -130,7 +131,7 @@ class Result:
 
     def json(self):
         return {'row': self.row.name, 'title': self.row.title, 'peers': self.row.peers, 'rounds': len(self.turns),
-                'skipped': self.skipped, 'failed': self.failed, 'load': self.load, 'seconds': round(self.seconds, 1),
+                'skipped': self.skipped, 'without': self.without, 'failed': self.failed, 'load': self.load, 'seconds': round(self.seconds, 1),
                 'note': self.row.note, 'figures': [line.json() for line in self.lines()]}
 
 
@@ -146,7 +147,16 @@ def table(results):
 
 def remarks(results):
     out = [f'{r.row.name}: skipped: {r.skipped}' for r in results if r.skipped]
+    out += [f'{r.row.name}: without {why}' for r in results for why in r.without]
     return out + [f'{r.row.name}: FAILED: {r.failed.splitlines()[0]}' for r in results if r.failed]
+
+
+def processes(accounts):
+    """[{group, process, how many, CPU seconds, peak RSS}] and the same as text."""
+    rows = [{'group': group, 'process': name, **account} for (group, name), account in accounts.items()]
+    text = '\n'.join(f'{r["group"]:9} {r["process"]:22} {r["processes"]:5} started   {r["cpu_s"]:9.2f} s CPU   '
+                     + (f'{r["peak_rss_mb"]:8.1f} MB peak RSS' if r['peak_rss_mb'] else '') for r in rows)
+    return rows, text
 
 
 def judged(results):

@@ -128,32 +128,31 @@ def more(what, target=None, of=''):
 def in_flight(options, flight, rate, p99=None):
     return Row(f'channel-{NAMES[options]}-{flight}', f'Channel, {NAMES[options]}, 1 KiB, {flight} in flight', ('clusterd', 'tribes'),
                functools.partial(between, options=options, flight=flight),
-               (more(MESSAGES, rate, 'tribes'), less(P50, None, 'tribes'), less(P99, p99, 'tribes'), less(CPU, None, 'tribes')), ('java',))
+               (more(MESSAGES, rate, 'tribes'), less(P50, None, 'tribes'), less(P99, p99, 'tribes'), less(CPU, None, 'tribes')))
 
 
 def to_tomcat(flight, rate):
     return Row(f'channel-tomcat-{flight}', f'Channel, sync, to a real Tribes, {flight} in flight', ('clusterd to tribes', 'tribes'),
                functools.partial(between, options=SYNC, flight=flight, stamp=1),
                (more(MESSAGES, rate, 'tribes'), less(P99, None, 'tribes'), less(CPU_TX, None, 'tribes'),
-                less(('out of order', 'messages'), 0)), ('java',))
+                less(('out of order', 'messages'), 0)))
 
 
 def sized(options, size, receivers=1):
     return Row(f'channel-{NAMES[options]}-{size}-{receivers}', f'Channel, {NAMES[options]}, {size_text(size)}, {receivers} receiver{"s" if receivers > 1 else ""}',
                ('clusterd', 'tribes'), functools.partial(between, options=options, size=size, receivers=receivers, flight=16, seconds=0.5),
                (more(MESSAGES, None, 'tribes'), more(('bandwidth', 'MB/s'), None, 'tribes'), less(CPU_TX, None, 'tribes'),
-                less(CPU_RX, None, 'tribes'), *([] if options & ASYNC else [less(P99, None, 'tribes')])), ('java',))
+                less(CPU_RX, None, 'tribes'), *([] if options & ASYNC else [less(P99, None, 'tribes')])))
 
 
 def one_sender(name, title, cpus):
     return Row(name, title, ('clusterd', 'bare', 'tribes'), functools.partial(latency, cpus=cpus),
-               (less(P50, 1.2, 'bare'), less(P99, None, 'bare'), more(MESSAGES, None, 'tribes'), less(CPU, 0.5, 'tribes')), ('java',))
+               (less(P50, 1.2, 'bare'), less(P99, None, 'bare'), more(MESSAGES, None, 'tribes'), less(CPU, 0.5, 'tribes')))
 
 
 ROWS = [
     Row('channel-async', 'Channel, async, 1 KiB', ('clusterd', 'tribes'), functools.partial(between, options=ASYNC),
-        (more(MESSAGES, 15, 'tribes'), less(CPU_TX, 1 / 15, 'tribes'), less(CPU_RX, 1 / 15, 'tribes'), less(('lost', 'messages'), 0)),
-        ('java',)),
+        (more(MESSAGES, 15, 'tribes'), less(CPU_TX, 1 / 15, 'tribes'), less(CPU_RX, 1 / 15, 'tribes'), less(('lost', 'messages'), 0))),
     one_sender('channel-sync-free', 'Channel, sync, 1 KiB, one sender, placed freely', None),
     one_sender('channel-sync-pinned', 'Channel, sync, 1 KiB, one sender, one core', ONE_CPU),
     in_flight(USE_ACK, 16, 3, 0.25), in_flight(SYNC, 16, 3, 0.25), in_flight(USE_ACK, 256, 20), in_flight(SYNC, 256, 20),

@@ -63,6 +63,6 @@ def detect(stand, peer):
 
 ROWS = [
     Row('detect', 'kill -9 to memberDisappeared', ('clusterd', 'tribes'), detect,
-        (Figure('noticed', 'ms', 50, 'tribes', more=False, absolute=True),), ('java',),
+        (Figure('noticed', 'ms', 50, 'tribes', more=False, absolute=True),),
         note='the later one of the two that remain; idle members'),
 ]

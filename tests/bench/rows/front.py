@@ -3,9 +3,8 @@
 
 import csv
 import functools
-import subprocess
 
-from stand import Cpu, Node, Redis, check, eventually
+from stand import PASSWORD, Cpu, Node, Redis, check, eventually
 from table import Figure, Row
 
 MCAST = {'async': 47010, 'sync,use_ack': 47011}
@@ -56,10 +55,9 @@ def pair(stand, kind, options='async'):
     return stand.get((kind, options), lambda: Pair(stand, kind, options))
 
 
-def benchmark(server, words, count, pipeline):
+def benchmark(stand, server, words, count, pipeline):
     """What redis-benchmark says: commands/s and times in us."""
-    done = subprocess.run(['redis-benchmark', '-p', str(server.front), '-a', 'bench', '-c', str(CLIENTS), '-P', str(pipeline), '-n', str(count),
-                           '-r', str(KEYS), '--csv', *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+    done = stand.run('redis-benchmark', '-p', server.front, '-a', PASSWORD, '-c', CLIENTS, '-P', pipeline, '-n', count, '-r', KEYS, '--csv', *words)
     rows = [r for r in csv.reader(done.stdout.splitlines()) if len(r) == 8 and r[0] != 'test']
     check(done.returncode == 0 and rows and 'rror' not in done.stdout, f'redis-benchmark: {done.returncode} {done.stdout[-300:]} {done.stderr[-300:]}')
     r = rows[-1]
@@ -70,9 +68,9 @@ def command(stand, peer, name, pipeline):
     p = pair(stand, peer)
     count = stand.pick(100000 if pipeline == 1 else 400000, 1000)
     if name == 'GET':
-        stand.get((peer, 'filled'), lambda: benchmark(p.server, COMMANDS['SET'], stand.pick(300000, 1000), 16))
+        stand.get((peer, 'filled'), lambda: benchmark(stand, p.server, COMMANDS['SET'], stand.pick(300000, 1000), 16))
     with Cpu(p.server, p.replica) as cpu:
-        got = benchmark(p.server, COMMANDS[name], count, pipeline)
+        got = benchmark(stand, p.server, COMMANDS[name], count, pipeline)
         p.settle()
     return {**got, 'server CPU': cpu.each[0] * 1e6 / count, 'replica CPU': cpu.each[1] * 1e6 / count}
 
@@ -102,7 +100,7 @@ def commands(name, pipeline):
                (Figure('commands', 'commands/s', rate, 'redis'), Figure('p50', 'us', None, 'redis', more=False),
                 Figure('p99', 'us', 1.0, 'redis', more=False),
                 Figure('server CPU', 'us/command', 0.8 if pipeline == 1 else None, 'redis', more=False),
-                Figure('replica CPU', 'us/command', None, 'redis', more=False)), ('redis',))
+                Figure('replica CPU', 'us/command', None, 'redis', more=False)))
 
 
 def waits(clients, cpus, where):
@@ -111,7 +109,7 @@ def waits(clients, cpus, where):
                ('clusterd', 'redis', 'bare') if clients == 1 else ('clusterd', 'redis'), functools.partial(acknowledged, clients=clients, cpus=cpus),
                (Figure('p50', 'us', p50, 'redis', more=False), Figure('p99', 'us', None, 'redis', more=False),
                 Figure('writes', 'writes/s', 3.0 if clients > 1 else None, 'redis'),
-                Figure('server CPU', 'us/write', None, 'redis', more=False)), ('redis',))
+                Figure('server CPU', 'us/write', None, 'redis', more=False)))
 
 
 ROWS = [

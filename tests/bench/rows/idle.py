@@ -38,6 +38,6 @@ def idle(stand, peer):
 ROWS = [
     Row('idle', 'Idle node, one of three', ('clusterd', 'tribes'), idle,
         (Figure('resident', 'MB', 8, 'tribes', more=False, absolute=True), Figure('anonymous', 'MB', 3, 'tribes', more=False, absolute=True),
-         Figure('CPU', 'ms/s', 0.8, 'tribes', more=False, absolute=True)), ('java',), rounds=3,
+         Figure('CPU', 'ms/s', 0.8, 'tribes', more=False, absolute=True)), rounds=3,
         note='the largest of the three members; Tribes: a JVM with a channel and nothing else'),
 ]

@@ -53,7 +53,7 @@ def row(count, size, limit, gib, peers=('clusterd', 'redis'), overwrite=False, r
     return Row(f'memory-{count}-{size}', f'A session of {text} among {count:,}', peers,
                functools.partial(memory, count=count, size=size, overwrite=overwrite),
                (Figure('replica', 'bytes RSS', limit, 'redis', more=False, absolute=True),
-                Figure('origin', 'bytes RSS', limit, 'redis', more=False, absolute=True), *more, *heap), ('redis', f'gib={gib}', *(['java'] if 'tomcat' in peers else [])), rounds, smoke=count == 100000)
+                Figure('origin', 'bytes RSS', limit, 'redis', more=False, absolute=True), *more, *heap), (f'gib={gib}',), rounds, smoke=count == 100000)
 
 
 ROWS = [

@@ -93,7 +93,7 @@ def row(options, name, pipeline, target):
                (Figure('sessions', 'sessions/s', target, 'tomcat'), Figure('lost', '%', 0, more=False),
                 Figure('p99', 'us', None, 'tomcat', more=False),
                 Figure('CPU of the writing node', 'us/session', None, 'tomcat', more=False),
-                Figure('CPU of the other', 'us/session', None, 'tomcat', more=False)), ('java',),
+                Figure('CPU of the other', 'us/session', None, 'tomcat', more=False)),
                note=f'Tomcat: {UNDER_WAY} threads inside its servlet, no client and no HTTP; lost: not on the other member, or without their attribute.')
 
 

@@ -116,5 +116,5 @@ ROWS = [
     Row('transfer-tomcat-100000', '100,000 sessions of 1 KiB to a joining Tomcat', ('clusterd to tomcat', 'tomcat, raised time-outs', 'tomcat'),
         functools.partial(to_tomcat, count=100000),
         (Figure('transfer', 's', 0.5, 'tomcat, raised time-outs', more=False), Figure('complete', '%', 100, 'tomcat', absolute=True)),
-        ('java', 'gib=6'), 3, note='clusterd and the Tomcat that joins it have their defaults'),
+        ('gib=6',), 3, note='clusterd and the Tomcat that joins it have their defaults'),
 ]
