@@ -33,8 +33,8 @@ struct session_rare {
     uint64_t flow;           /* has_flow */
     bool has_flow;
     /* Of many entries: */
-    uint64_t *index; /* place + 1, by a hash of kind and name; NULL for few */
-    size_t index_cap, n;
+    uint64_t *index;                   /* place + 1, by a hash of kind and name; NULL for few */
+    size_t index_cap, n, n_attributes; /* that are present */
     uint64_t value_bytes;
     struct version latest; /* no entry is later */
 };

@@ -85,6 +85,11 @@ struct session *session_new(const struct context *c, struct span id, uint64_t mo
     return s;
 }
 
+static uint64_t value_bytes(const struct blob *value)
+{
+    return value ? value->n + sizeof *value + 16 : 0;
+}
+
 size_t session_bytes(const struct session *s)
 {
     /* 8 bytes a block are what the allocator adds, 16 a session its place in the table. */
@@ -97,7 +102,7 @@ size_t session_bytes(const struct session *s)
     if (r && r->index)
         return n + r->value_bytes;
     for (size_t at = 0; session_next(s, &at, &e);)
-        n += e.value ? e.value->n + sizeof *e.value + 16 : 0;
+        n += value_bytes(e.value);
     return n;
 }
 
@@ -186,6 +191,11 @@ static void write_again(struct session *s, size_t at, const struct entry *e, boo
     write_entry(s, at, head, value_of(e), e->version, e->name);
 }
 
+static bool is_attribute(const struct entry *e)
+{
+    return e->present && e->kind == ENTRY_ATTRIBUTE;
+}
+
 /* --- the index --- */
 
 static bool has_index(const struct session *s)
@@ -241,9 +251,11 @@ static void index_all(struct session *s, size_t n)
     r->index = mem_array(r->index_cap, sizeof *r->index);
     r->n = n;
     r->value_bytes = 0;
+    r->n_attributes = 0;
     for (size_t at = 0; session_next(s, &at, &e);) {
+        r->n_attributes += is_attribute(&e);
         *index_place(s, e.kind, e.name, &other) = e.at + 1;
-        r->value_bytes += e.value ? e.value->n + sizeof *e.value + 16 : 0;
+        r->value_bytes += value_bytes(e.value);
         if (version_cmp(e.version, r->latest) > 0)
             r->latest = e.version;
     }
@@ -271,8 +283,10 @@ size_t session_attributes(const struct session *s)
     struct entry e;
     size_t n = 0;
 
+    if (has_index(s))
+        return s->rare->n_attributes;
     for (size_t at = 0; session_next(s, &at, &e);)
-        n += e.present && e.kind == ENTRY_ATTRIBUTE;
+        n += is_attribute(&e);
     return n;
 }
 
@@ -364,12 +378,12 @@ static int64_t stored_number(const struct change_entry *ce, struct table_now now
     return left > INT64_MAX - (int64_t)now.mono_ms ? INT64_MAX : (int64_t)now.mono_ms + left;
 }
 
-static void account(struct session *s, const struct blob *gone, const struct blob *come)
+static void account(struct session_rare *r, const struct entry *gone, const struct entry *come)
 {
-    if (gone)
-        s->rare->value_bytes -= gone->n + sizeof *gone + 16;
-    if (come)
-        s->rare->value_bytes += come->n + sizeof *come + 16;
+    r->value_bytes += value_bytes(come->value) - (gone ? value_bytes(gone->value) : 0);
+    r->n_attributes += (size_t)is_attribute(come) - (gone ? is_attribute(gone) : 0);
+    if (version_cmp(come->version, r->latest) > 0)
+        r->latest = come->version;
 }
 
 static void add_to_index(struct session_room *r, size_t at, const struct change_entry *ce)
@@ -415,11 +429,8 @@ void session_put(struct session_room *r, const struct entry *old, const struct c
     write_again(s, at, &e, own);
     if (is_number(e.kind))
         s->timed = true;
-    if (has_index(s)) {
-        account(s, gone, e.value);
-        if (version_cmp(e.version, s->rare->latest) > 0)
-            s->rare->latest = e.version;
-    }
+    if (has_index(s))
+        account(s->rare, old, &e);
     blob_unref(gone);
     if (!old)
         add_to_index(r, at, ce);

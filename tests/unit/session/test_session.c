@@ -170,7 +170,7 @@ static void expect_entry(const struct session *s, enum entry_kind kind, struct s
 static void expect_same(const struct session *s, const struct model *m)
 {
     struct version latest = version_cmp(m->life, m->floor) > 0 ? m->life : m->floor;
-    size_t held = 0, at = 0, bytes = 0;
+    size_t held = 0, attributes = 0, at = 0, bytes = 0;
     struct entry e;
     bool timed = m->interval.held || m->deadline.held;
 
@@ -183,6 +183,7 @@ static void expect_same(const struct session *s, const struct model *m)
     for (size_t i = 0; i < m->n_names; i++) {
         expect_entry(s, ENTRY_ATTRIBUTE, name_of(i), &m->names[i]);
         held += m->names[i].held;
+        attributes += m->names[i].held && m->names[i].present;
     }
     expect_entry(s, ENTRY_MAX_INACTIVE, (struct span){0}, &m->interval);
     expect_entry(s, ENTRY_DEADLINE, (struct span){0}, &m->deadline);
@@ -193,6 +194,7 @@ static void expect_same(const struct session *s, const struct model *m)
             latest = e.version;
     }
     ck_assert_uint_eq(held, 0);
+    ck_assert_uint_eq(session_attributes(s), attributes);
     ck_assert_int_le(version_cmp(latest, session_latest(s)), 0);
     if (s->rare && s->rare->index) {
         ck_assert_uint_eq(s->rare->value_bytes, bytes);
