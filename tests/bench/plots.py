@@ -9,7 +9,8 @@ SIZES = (128, 1024, 16384, 262144)
 
 
 def gnuplot(path, script, height=420):
-    done = subprocess.run(['gnuplot'], input=HEAD.format(path=path, height=height) + script, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(['gnuplot'], input=HEAD.format(path=path, height=height) + script, capture_output=True, text=True,
+                          timeout=60, check=False)
     if done.returncode != 0:
         print(f'bench: gnuplot: {done.stderr.strip()[:300]}')
     return done.returncode == 0
@@ -35,10 +36,13 @@ def margins(folder, results):
             bars.append((max(0.05, min(20, got / line.figure.target if line.figure.more else line.figure.target / got)), text))
     if not bars:
         return False
-    rows = [(i, f'"{text}"', round(value, 3), '0x2a7f2a' if value >= 1 else '0xb03030') for i, (value, text) in enumerate(reversed(bars))]
-    script = ('set logscale x\nset xrange [0.05:20]\nset xlabel "result against its target (1: met exactly; cut off at 20)"\nunset key\n'
+    rows = [(i, f'"{text}"', round(value, 3), '0x2a7f2a' if value >= 1 else '0xb03030')
+            for i, (value, text) in enumerate(reversed(bars))]
+    script = ('set logscale x\nset xrange [0.05:20]\nunset key\n'
+              'set xlabel "result against its target (1: met exactly; cut off at 20)"\n'
               'set arrow from 1, graph 0 to 1, graph 1 nohead lw 2\nset lmargin 62\nset style fill solid\n'
-              f'set yrange [-1:{len(rows)}]\nplot "-" using 3:1:(0.05):3:($1-0.35):($1+0.35):4:ytic(2) with boxxyerror lc rgb variable\n')
+              f'set yrange [-1:{len(rows)}]\nplot "-" using 3:1:(0.05):3:($1-0.35):($1+0.35):4:ytic(2) '
+              'with boxxyerror lc rgb variable\n')
     return gnuplot(folder / 'targets.svg', script + data(rows), 120 + 18 * len(rows))
 
 
@@ -77,7 +81,8 @@ def draw(folder, results):
         return []
     folder.mkdir(parents=True, exist_ok=True)
     made = []
-    for name, function, title in (('targets', margins, 'results against their targets'), ('sizes', by_size, 'bandwidth by message size'),
+    for name, function, title in (('targets', margins, 'results against their targets'),
+                                  ('sizes', by_size, 'bandwidth by message size'),
                                   ('nodes', by_nodes, 'cost of a write by number of nodes')):
         if function(folder, results):
             made.append((folder / f'{name}.svg', title))

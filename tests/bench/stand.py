@@ -3,6 +3,7 @@
 bare channel (ours and Tribes'). All live in the network namespace of the run, each in a folder of its own; everything is
 ended by its pid, every wait has a limit."""
 
+import datetime
 import json
 import os
 import pathlib
@@ -221,8 +222,9 @@ log: {{level: info, target: stderr}}
         self.port, self.front = stand.free_port(), stand.free_port()
         folder = stand.dir / name
         folder.mkdir(exist_ok=True)
-        (folder / 'conf.yaml').write_text(self.CONF.format(options=options, more=more, mcast=mcast, port=self.port, prefix=PREFIX,
-                                                           front=self.front, context=context, password=PASSWORD))
+        conf = self.CONF.format(options=options, more=more, mcast=mcast, port=self.port, prefix=PREFIX, front=self.front,
+                                context=context, password=PASSWORD)
+        (folder / 'conf.yaml').write_text(conf)
         self.begun_wall = time.time()
         self.begun = time.monotonic()
         super().__init__(stand, name, [stand.build / 'clusterd', '--config', 'conf.yaml'], cpus=cpus)
@@ -266,7 +268,6 @@ log: {{level: info, target: stderr}}
 
 def log_time(line):
     """Seconds since 1970 of a line of clusterd's log."""
-    import datetime
     return datetime.datetime.fromisoformat(line[:23]).timestamp()
 
 
@@ -285,8 +286,9 @@ class Redis(Process):
 
     def __init__(self, stand, name, master=None, cpus=None):
         self.front = stand.free_port()
-        command = [redis_server(stand), '--port', self.front, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--requirepass',
-                   PASSWORD, '--masterauth', PASSWORD, '--repl-diskless-sync', 'yes', '--repl-diskless-sync-delay', '0',
+        command = [redis_server(stand), '--port', self.front, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no',
+                   '--requirepass', PASSWORD, '--masterauth', PASSWORD, '--repl-diskless-sync', 'yes',
+                   '--repl-diskless-sync-delay', '0',
                    '--client-output-buffer-limit', 'replica 0 0 0']
         if master:
             command += ['--replicaof', f'127.0.0.1 {master.front}']
@@ -404,7 +406,8 @@ class Stand:
         return bool(shutil.which('java') and shutil.which('javac')) and all(j.exists() for j in TRIBES_JARS)
 
     def need(self, what):
-        if what == 'redis' and not ((shutil.which('redis-server') or shutil.which('redis-check-rdb')) and shutil.which('redis-benchmark')):
+        has_redis = shutil.which('redis-benchmark') and (shutil.which('redis-server') or shutil.which('redis-check-rdb'))
+        if what == 'redis' and not has_redis:
             raise Skip('there is no redis-server (Debian: redis-tools)')
         if what == 'java' and not self.has_java():
             raise Skip('there is no JDK, or no jars of Tomcat 10 (Debian: libtomcat10-java)')
@@ -442,8 +445,9 @@ class Stand:
         """Tribes' side of the channel rows, compiled."""
         def build():
             out = self.dir / 'classes'
-            done = subprocess.run(['javac', '-nowarn', '-Xlint:none', '-cp', ':'.join(map(str, TRIBES_JARS)), '-d', str(out),
-                                   str(HERE / 'peers' / 'TribesBench.java')], capture_output=True, text=True, timeout=120, check=False)
+            command = ['javac', '-nowarn', '-Xlint:none', '-cp', ':'.join(map(str, TRIBES_JARS)), '-d', str(out),
+                       str(HERE / 'peers' / 'TribesBench.java')]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
             check(done.returncode == 0, f'javac: {done.stderr}')
             (out / 'logging.properties').write_text('handlers=java.util.logging.ConsoleHandler\n.level=SEVERE\n')
             return out
@@ -454,8 +458,9 @@ class Stand:
     def tribes(self, name, mcast, wait=True):
         port = self.free_port()
         classes = self.classes()
-        return Talker(self, name, ['java', *JVM_FLAGS, *self.pick([], QUICK_JVM), f'-Djava.util.logging.config.file={classes}/logging.properties', '-cp',
-                                   ':'.join([str(classes), *map(str, TRIBES_JARS)]), 'TribesBench', port, mcast], port, wait)
+        flags = [*JVM_FLAGS, *self.pick([], QUICK_JVM), f'-Djava.util.logging.config.file={classes}/logging.properties']
+        command = ['java', *flags, '-cp', ':'.join([str(classes), *map(str, TRIBES_JARS)]), 'TribesBench', port, mcast]
+        return Talker(self, name, command, port, wait)
 
     def channel(self, name, mcast, wait=True):
         port = self.free_port()
@@ -467,7 +472,8 @@ class Stand:
             done = subprocess.run(['bash', str(interop.NODE), 'app', str(app)], env=dict(os.environ, TOMCAT='10'),
                                   stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
             check(done.returncode == 0, f'the Tomcat application does not compile: {done.stderr}')
-            self.lab = interop.Lab(self.dir, self.build / 'clusterd', {10: app}, self.pick({10: '-XX:TieredStopAtLevel=4'}, {}), False)
+            all_of_its_compiler = self.pick({10: '-XX:TieredStopAtLevel=4'}, {})
+            self.lab = interop.Lab(self.dir, self.build / 'clusterd', {10: app}, all_of_its_compiler, False)
         return self.lab
 
     # Programs that run once.

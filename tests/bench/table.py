@@ -19,6 +19,23 @@ class Figure:
     whose: str = ''         # the peer that is judged; the first of the row when empty
 
 
+def more(name, unit, target=None, of=''):
+    return Figure(name, unit, target, of)
+
+
+def less(name, unit, target=None, of=''):
+    return Figure(name, unit, target, of, more=False)
+
+
+def at_most(name, unit, limit=None, of=''):
+    """Judged by itself; the ratio to a peer is only shown."""
+    return Figure(name, unit, limit, of, more=False, absolute=True)
+
+
+def at_least(name, unit, limit=None, of=''):
+    return Figure(name, unit, limit, of, absolute=True)
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     name: str
@@ -103,16 +120,17 @@ class Line:
             shown = f'{number(ratio)} x'
         ours = self.values.get(self.ours_name)
         others = [p for p in self.values if p != self.ours_name]
-        others.sort(key=lambda p: p != f.of)
+        others.sort(key=lambda p: p != f.of)    # the one that we are compared with comes first, and with its spread
+        texts = [f'{p} {number(self.values[p].median()) if i else self.values[p].text()}' for i, p in enumerate(others)]
         return [f'{self.row.title}: {f.name}, {f.unit}' + (f' ({self.ours_name})' if f.whose else ''),
-                ours.text() if ours else '-', '; '.join(f'{p} {self.values[p].text()}' for p in others), shown, self.target(),
+                ours.text() if ours else '-', '; '.join(texts), shown, self.target(),
                 {True: 'yes', False: 'NO', None: ''}[self.met()]]
 
     def json(self):
         f = self.figure
-        return {'row': self.row.name, 'figure': f.name, 'unit': f.unit, 'ours': self.ours_name, 'of': f.of, 'absolute': self.is_absolute(),
-                'values': {p: v.all for p, v in self.values.items()}, 'ratios': self.ratios, 'ratio': self.ratio(),
-                'target': f.target, 'more': f.more, 'met': self.met()}
+        return {'row': self.row.name, 'figure': f.name, 'unit': f.unit, 'ours': self.ours_name, 'of': f.of,
+                'absolute': self.is_absolute(), 'values': {p: v.all for p, v in self.values.items()}, 'ratios': self.ratios,
+                'ratio': self.ratio(), 'target': f.target, 'more': f.more, 'met': self.met()}
 
 
 class Result:
@@ -131,8 +149,8 @@ class Result:
 
     def json(self):
         return {'row': self.row.name, 'title': self.row.title, 'peers': self.row.peers, 'rounds': len(self.turns),
-                'skipped': self.skipped, 'without': self.without, 'failed': self.failed, 'load': self.load, 'seconds': round(self.seconds, 1),
-                'note': self.row.note, 'figures': [line.json() for line in self.lines()]}
+                'skipped': self.skipped, 'without': self.without, 'failed': self.failed, 'load': self.load,
+                'seconds': round(self.seconds, 1), 'note': self.row.note, 'figures': [line.json() for line in self.lines()]}
 
 
 HEAD = ['row', 'clusterd', 'peer', 'ratio', 'target', 'met?']

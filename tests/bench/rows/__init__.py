@@ -4,4 +4,5 @@ until the group is done. Adding a row is adding an entry to ROWS of its file."""
 
 from . import channel, detect, front, idle, memory, scaling, sessions, transfer
 
-GROUPS = {module.__name__.rsplit('.', 1)[1]: module.ROWS for module in (channel, front, sessions, memory, transfer, idle, detect, scaling)}
+FILES = (channel, front, sessions, memory, transfer, idle, detect, scaling)
+GROUPS = {module.__name__.rsplit('.', 1)[1]: module.ROWS for module in FILES}

@@ -6,7 +6,7 @@ import functools
 import time
 
 from stand import check
-from table import Figure, Row
+from table import Row, at_most, less, more
 
 OURS, THEIRS = 47001, 47002     # multicast ports: a cluster each
 ASYNC, USE_ACK, SYNC = 8, 2, 6
@@ -58,16 +58,16 @@ def between(stand, peer, options, size=1024, flight=1, receivers=1, cpus=None, s
     sender = c.mixed if peer == 'clusterd to tribes' else c.sender
     to = c.receivers[:min(receivers, len(c.receivers))]
     before = [r.ask('stats') for r in to]
-    cpu = [r.cpu() for r in to]
+    cpu_s = [r.cpu() for r in to]
     if cpus:
         c.pin(cpus)
     try:
         got = run(sender, to, options, size, flight, stand.seconds(seconds), stamp)
-        arrived = settle(to, before, got['count'])
+        arrived = settle(to, before, got['count'], 0.5 if peer == 'tribes' else 20)
     finally:
         if cpus:
             c.pin(None)
-    used = sum(r.cpu() - at for r, at in zip(to, cpu)) / len(to)
+    used_us = sum(r.cpu() - at for r, at in zip(to, cpu_s)) * 1e6 / len(to) / max(1, got['count'])
     missing = sum(max(0, got['count'] - n) for n in arrived)
     if peer != 'tribes':
         check(not got['failed'] and not got['lost'] and not missing, f'{peer}: {got}, {missing} did not arrive')
@@ -76,21 +76,20 @@ def between(stand, peer, options, size=1024, flight=1, receivers=1, cpus=None, s
         check(disorder == 0, f'{peer}: {disorder} messages were received before an earlier one of their flow')
     times = {} if options & ASYNC else {'p50': got['p50_us'], 'p99': got['p99_us']}
     return {**times, 'messages': got['per_s'], 'bandwidth': got['mb_s'], 'CPU of the sender': got['cpu_us'],
-            'CPU of a receiver': used * 1e6 / max(1, got['count']), 'CPU of both': got['cpu_us'] + used * 1e6 / max(1, got['count']),
-            'out of order': disorder, 'lost': got['lost'] + missing}
+            'CPU of a receiver': used_us, 'CPU of both': got['cpu_us'] + used_us, 'out of order': disorder,
+            'lost': got['lost'] + missing}
 
 
-def settle(receivers, before, count):
-    """How many have arrived at each, once nothing more comes."""
-    last, same = None, 0
-    end = time.monotonic() + 20
-    while same < 3 and time.monotonic() < end:
+def settle(receivers, before, count, patience_s):
+    """How many have arrived at each, once all have, or nothing more came for a while."""
+    last, changed = None, time.monotonic()
+    while time.monotonic() < changed + patience_s:
         now = [r.ask('stats')['messages'] - b['messages'] for r, b in zip(receivers, before)]
         if all(n >= count for n in now):
             return now
-        same = same + 1 if now == last else 0
-        last = now
-        time.sleep(0.05)
+        if now != last:
+            last, changed = now, time.monotonic()
+        time.sleep(0.02)
     return last
 
 
@@ -113,52 +112,51 @@ def size_text(n):
 
 
 NAMES = {ASYNC: 'async', USE_ACK: 'use_ack', SYNC: 'sync'}
-MESSAGES, P50, P99 = ('messages', 'msg/s'), ('p50', 'us'), ('p99', 'us')
-CPU_TX, CPU_RX, CPU = ('CPU of the sender', 'us/msg'), ('CPU of a receiver', 'us/msg'), ('CPU of both', 'us/msg')
 
 
-def less(what, target=None, of=''):
-    return Figure(*what, target=target, of=of, more=False)
+def messages(ratio=None):
+    return more('messages', 'msg/s', ratio, 'tribes')
 
 
-def more(what, target=None, of=''):
-    return Figure(*what, target=target, of=of)
+def cpu(what, ratio=None):
+    return less(f'CPU of {what}', 'us/msg', ratio, 'tribes')
 
 
 def in_flight(options, flight, rate, p99=None):
-    return Row(f'channel-{NAMES[options]}-{flight}', f'Channel, {NAMES[options]}, 1 KiB, {flight} in flight', ('clusterd', 'tribes'),
-               functools.partial(between, options=options, flight=flight),
-               (more(MESSAGES, rate, 'tribes'), less(P50, None, 'tribes'), less(P99, p99, 'tribes'), less(CPU, None, 'tribes')))
+    return Row(f'channel-{NAMES[options]}-{flight}', f'Channel, {NAMES[options]}, 1 KiB, {flight} in flight',
+               ('clusterd', 'tribes'), functools.partial(between, options=options, flight=flight),
+               (messages(rate), less('p50', 'us', None, 'tribes'), less('p99', 'us', p99, 'tribes'), cpu('both')))
 
 
 def to_tomcat(flight, rate):
-    return Row(f'channel-tomcat-{flight}', f'Channel, sync, to a real Tribes, {flight} in flight', ('clusterd to tribes', 'tribes'),
-               functools.partial(between, options=SYNC, flight=flight, stamp=1),
-               (more(MESSAGES, rate, 'tribes'), less(P99, None, 'tribes'), less(CPU_TX, None, 'tribes'),
-                less(('out of order', 'messages'), 0)))
+    return Row(f'channel-tomcat-{flight}', f'Channel, sync, to a real Tribes, {flight} in flight',
+               ('clusterd to tribes', 'tribes'), functools.partial(between, options=SYNC, flight=flight, stamp=1),
+               (messages(rate), less('p99', 'us', None, 'tribes'), cpu('the sender'), at_most('out of order', 'messages', 0)))
 
 
 def sized(options, size, receivers=1):
-    return Row(f'channel-{NAMES[options]}-{size}-{receivers}', f'Channel, {NAMES[options]}, {size_text(size)}, {receivers} receiver{"s" if receivers > 1 else ""}',
-               ('clusterd', 'tribes'), functools.partial(between, options=options, size=size, receivers=receivers, flight=16, seconds=0.5),
-               (more(MESSAGES, None, 'tribes'), more(('bandwidth', 'MB/s'), None, 'tribes'), less(CPU_TX, None, 'tribes'),
-                less(CPU_RX, None, 'tribes'), *([] if options & ASYNC else [less(P99, None, 'tribes')])))
+    to = f'{receivers} receiver{"s" if receivers > 1 else ""}'
+    times = () if options & ASYNC else (less('p99', 'us', None, 'tribes'),)
+    return Row(f'channel-{NAMES[options]}-{size}-{receivers}', f'Channel, {NAMES[options]}, {size_text(size)}, {to}',
+               ('clusterd', 'tribes'),
+               functools.partial(between, options=options, size=size, receivers=receivers, flight=16, seconds=0.5),
+               (messages(), more('bandwidth', 'MB/s', None, 'tribes'), cpu('the sender'), cpu('a receiver'), *times))
 
 
-def one_sender(name, title, cpus):
-    return Row(name, title, ('clusterd', 'bare', 'tribes'), functools.partial(latency, cpus=cpus),
-               (less(P50, 1.2, 'bare'), less(P99, None, 'bare'), more(MESSAGES, None, 'tribes'), less(CPU, 0.5, 'tribes')))
+def one_sender(where, text, cpus):
+    return Row(f'channel-sync-{where}', f'Channel, sync, 1 KiB, one sender, {text}', ('clusterd', 'bare', 'tribes'),
+               functools.partial(latency, cpus=cpus),
+               (less('p50', 'us', 1.2, 'bare'), less('p99', 'us', None, 'bare'), messages(), cpu('both', 0.5)))
 
 
 ROWS = [
     Row('channel-async', 'Channel, async, 1 KiB', ('clusterd', 'tribes'), functools.partial(between, options=ASYNC),
-        (more(MESSAGES, 15, 'tribes'), less(CPU_TX, 1 / 15, 'tribes'), less(CPU_RX, 1 / 15, 'tribes'), less(('lost', 'messages'), 0))),
-    one_sender('channel-sync-free', 'Channel, sync, 1 KiB, one sender, placed freely', None),
-    one_sender('channel-sync-pinned', 'Channel, sync, 1 KiB, one sender, one core', ONE_CPU),
+        (messages(15), cpu('the sender', 1 / 15), cpu('a receiver', 1 / 15), at_most('lost', 'messages', 0))),
+    one_sender('free', 'placed freely', None), one_sender('pinned', 'one core', ONE_CPU),
     in_flight(USE_ACK, 16, 3, 0.25), in_flight(SYNC, 16, 3, 0.25), in_flight(USE_ACK, 256, 20), in_flight(SYNC, 256, 20),
     to_tomcat(1, 1.2), to_tomcat(16, 2.5), to_tomcat(64, 4),
-    Row('channel-share', 'Channel, async, 16 KiB, share of bare TCP', ('clusterd', 'bare'), functools.partial(share, size=16384),
-        (more(('bandwidth', 'MB/s'), 0.8, 'bare'),)),
+    Row('channel-share', 'Channel, async, 16 KiB, share of bare TCP', ('clusterd', 'bare'),
+        functools.partial(share, size=16384), (more('bandwidth', 'MB/s', 0.8, 'bare'),)),
     *[sized(o, size) for o in (ASYNC, USE_ACK, SYNC) for size in (128, 1024, 16384, 262144)],
     *[sized(o, 1024, n) for o in (ASYNC, USE_ACK, SYNC) for n in (2, 3)],
 ]

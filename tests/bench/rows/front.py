@@ -5,7 +5,7 @@ import csv
 import functools
 
 from stand import PASSWORD, Cpu, Node, Redis, check, eventually
-from table import Figure, Row
+from table import Row, less, more
 
 MCAST = {'async': 47010, 'sync,use_ack': 47011}
 KEYS = 100000
@@ -38,7 +38,8 @@ class Pair:
     def settle(self):
         """Until the replica has all that the server has."""
         if isinstance(self.server, Redis):
-            eventually('the replica has caught up', lambda: self.server.offset('master_repl_offset') <= self.replica.offset('slave_repl_offset'))
+            eventually('the replica has caught up',
+                       lambda: self.server.offset('master_repl_offset') <= self.replica.offset('slave_repl_offset'))
         else:
             eventually('the member has everything', lambda: all(m['queued_bytes'] == 0 for m in self.server.members()))
         eventually('the replica holds as much', lambda: self.server.count() == self.replica.count(), 60)
@@ -57,9 +58,11 @@ def pair(stand, kind, options='async'):
 
 def benchmark(stand, server, words, count, pipeline):
     """What redis-benchmark says: commands/s and times in us."""
-    done = stand.run('redis-benchmark', '-p', server.front, '-a', PASSWORD, '-c', CLIENTS, '-P', pipeline, '-n', count, '-r', KEYS, '--csv', *words)
+    done = stand.run('redis-benchmark', '-p', server.front, '-a', PASSWORD, '-c', CLIENTS, '-P', pipeline, '-n', count,
+                     '-r', KEYS, '--csv', *words)
     rows = [r for r in csv.reader(done.stdout.splitlines()) if len(r) == 8 and r[0] != 'test']
-    check(done.returncode == 0 and rows and 'rror' not in done.stdout, f'redis-benchmark: {done.returncode} {done.stdout[-300:]} {done.stderr[-300:]}')
+    check(done.returncode == 0 and rows and 'rror' not in done.stdout,
+          f'redis-benchmark: {done.returncode} {done.stdout[-300:]} {done.stderr[-300:]}')
     r = rows[-1]
     return {'commands': float(r[1]), 'p50': float(r[4]) * 1000, 'p99': float(r[6]) * 1000}
 
@@ -94,25 +97,25 @@ def acknowledged(stand, peer, clients, cpus=None):
 
 
 def commands(name, pipeline):
-    rate = 1.0 if pipeline == 1 else 1.25
-    return Row(f'front-{name.lower()}-{pipeline}', f'{name} 1 KiB, {CLIENTS} clients, pipeline {pipeline}', ('clusterd', 'redis'),
-               functools.partial(command, name=name, pipeline=pipeline),
-               (Figure('commands', 'commands/s', rate, 'redis'), Figure('p50', 'us', None, 'redis', more=False),
-                Figure('p99', 'us', 1.0, 'redis', more=False),
-                Figure('server CPU', 'us/command', 0.8 if pipeline == 1 else None, 'redis', more=False),
-                Figure('replica CPU', 'us/command', None, 'redis', more=False)))
+    single = pipeline == 1
+    return Row(f'front-{name.lower()}-{pipeline}', f'{name} 1 KiB, {CLIENTS} clients, pipeline {pipeline}',
+               ('clusterd', 'redis'), functools.partial(command, name=name, pipeline=pipeline),
+               (more('commands', 'commands/s', 1.0 if single else 1.25, 'redis'), less('p50', 'us', None, 'redis'),
+                less('p99', 'us', 1.0, 'redis'), less('server CPU', 'us/command', 0.8 if single else None, 'redis'),
+                less('replica CPU', 'us/command', None, 'redis')))
 
 
 def waits(clients, cpus, where):
-    p50 = None if clients > 1 else 0.7 if cpus else 0.95
-    return Row(f'front-acked-{clients}-{where.replace(" ", "-")}', f'SET sync,use_ack / SET + WAIT 1, {clients} client{"s" if clients > 1 else ""}, {where}',
-               ('clusterd', 'redis', 'bare') if clients == 1 else ('clusterd', 'redis'), functools.partial(acknowledged, clients=clients, cpus=cpus),
-               (Figure('p50', 'us', p50, 'redis', more=False), Figure('p99', 'us', None, 'redis', more=False),
-                Figure('writes', 'writes/s', 3.0 if clients > 1 else None, 'redis'),
-                Figure('server CPU', 'us/write', None, 'redis', more=False)))
+    single = clients == 1
+    return Row(f'front-acked-{clients}-{"pinned" if cpus else "free"}',
+               f'SET sync,use_ack / SET + WAIT 1, {clients} client{"" if single else "s"}, {where}',
+               ('clusterd', 'redis', 'bare') if single else ('clusterd', 'redis'),
+               functools.partial(acknowledged, clients=clients, cpus=cpus),
+               (less('p50', 'us', (0.7 if cpus else 0.95) if single else None, 'redis'), less('p99', 'us', None, 'redis'),
+                more('writes', 'writes/s', None if single else 3.0, 'redis'), less('server CPU', 'us/write', None, 'redis')))
 
 
 ROWS = [
     *[commands(name, pipeline) for pipeline in (1, 16) for name in COMMANDS],
-    *[waits(clients, cpus, where) for clients in (1, 64) for cpus, where in ((None, 'free'), (ONE_CPU, 'one core'))],
+    *[waits(clients, cpus, where) for clients in (1, 64) for cpus, where in ((None, 'placed freely'), (ONE_CPU, 'one core'))],
 ]

@@ -4,7 +4,7 @@
 import time
 
 from stand import Cpu, Node, anonymous, rss
-from table import Figure, Row
+from table import Row, at_most
 
 MCAST = {'clusterd': 47040, 'tribes': 47041}
 
@@ -37,7 +37,6 @@ def idle(stand, peer):
 
 ROWS = [
     Row('idle', 'Idle node, one of three', ('clusterd', 'tribes'), idle,
-        (Figure('resident', 'MB', 8, 'tribes', more=False, absolute=True), Figure('anonymous', 'MB', 3, 'tribes', more=False, absolute=True),
-         Figure('CPU', 'ms/s', 0.8, 'tribes', more=False, absolute=True)), rounds=3,
-        note='the largest of the three members; Tribes: a JVM with a channel and nothing else'),
+        (at_most('resident', 'MB', 8, 'tribes'), at_most('anonymous', 'MB', 3, 'tribes'), at_most('CPU', 'ms/s', 0.8, 'tribes')),
+        rounds=3, note='the largest of the three members; Tribes: a JVM with a channel and nothing else'),
 ]

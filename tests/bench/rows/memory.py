@@ -8,13 +8,13 @@ import functools
 from rows.front import Pair
 from rows.sessions import Tomcats
 from stand import rss
-from table import Figure, Row
+from table import Figure, Row, at_most, less
 
 
 def fill(stand, p, count, size, bytes_text, rounds=1):
     for _ in range(rounds):
-        stand.client(p.server, '--op', 'hset', '--bytes', bytes_text or size, '--clients', 8, '--pipeline', 16, '--count', count,
-                     '--keys', count)
+        stand.client(p.server, '--op', 'hset', '--bytes', bytes_text or size, '--clients', 8, '--pipeline', 16,
+                     '--count', count, '--keys', count)
     p.settle()
 
 
@@ -48,12 +48,14 @@ def tomcat_memory(stand, count):
 
 def row(count, size, limit, gib, peers=('clusterd', 'redis'), overwrite=False, rounds=2):
     text = f'{size // 1024} KiB' if size >= 1024 else f'{size} B'
-    more = (Figure('overwritten', 'bytes RSS', None, 'redis', more=False), Figure('growth', 'times', 1.3, 'redis', more=False, absolute=True)) if overwrite else ()
-    heap = (Figure('heap', 'bytes', whose='tomcat', more=False),) if 'tomcat' in peers else ()
+    figures = [at_most('replica', 'bytes RSS', limit, 'redis'), at_most('origin', 'bytes RSS', limit, 'redis')]
+    if overwrite:
+        figures += [less('overwritten', 'bytes RSS', None, 'redis'), at_most('growth', 'times', 1.3, 'redis')]
+    if 'tomcat' in peers:
+        figures += [Figure('heap', 'bytes', whose='tomcat', more=False)]
     return Row(f'memory-{count}-{size}', f'A session of {text} among {count:,}', peers,
-               functools.partial(memory, count=count, size=size, overwrite=overwrite),
-               (Figure('replica', 'bytes RSS', limit, 'redis', more=False, absolute=True),
-                Figure('origin', 'bytes RSS', limit, 'redis', more=False, absolute=True), *more, *heap), (f'gib={gib}',), rounds, smoke=count == 100000)
+               functools.partial(memory, count=count, size=size, overwrite=overwrite), tuple(figures), (f'gib={gib}',), rounds,
+               smoke=count == 100000)
 
 
 ROWS = [
