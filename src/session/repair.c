@@ -25,6 +25,7 @@
 #define BLOCK_BYTES    (64u << 10)
 #define KEYS_MAX       (1u << 22) /* in one message */
 #define GIVE_SLICE     2048       /* sessions of one step */
+#define HOPS_MAX       4096       /* changes of ids that are followed in one step */
 #define STEP_MS        1
 #define WORK_BYTES_MAX (64u << 20) /* of what waits; what is more is left to the next comparison */
 #define WORK_MAX       8192
@@ -230,6 +231,7 @@ struct give {
     struct manager *manager;
     struct member *to;
     struct buf block;
+    unsigned hops_left;
 };
 
 static void flush(struct give *g)
@@ -239,21 +241,37 @@ static void flush(struct give *g)
     buf_clear(&g->block);
 }
 
-static void add_given(void *arg, struct change *c)
+static void add_one(struct give *g, const struct change *c)
 {
-    struct give *g = arg;
-
     if (g->block.n == 0)
         cluster_own_begin(&g->block, OWN_REPAIR);
     change_encode(c, &g->block);
     if (g->block.n >= BLOCK_BYTES)
         flush(g);
+}
+
+/* With an old id goes all that it leads to, which lies in other shards: the other side may have missed many
+ * changes of one id, and would learn of one with each comparison. */
+static void add_given(void *arg, struct change *c)
+{
+    struct give *g = arg;
+
+    add_one(g, c);
+    while (c && c->new_id.n && g->hops_left > 0) {
+        struct change *next =
+            table_held(g->manager->table, c->context, c->new_id, table_now(main_loop(g->manager)));
+        change_unref(c);
+        c = next;
+        g->hops_left--;
+        if (c)
+            add_one(g, c);
+    }
     change_unref(c);
 }
 
 static bool step_give(struct repair *r, struct work *w)
 {
-    struct give g = {.manager = r->manager, .to = w->with};
+    struct give g = {.manager = r->manager, .to = w->with, .hops_left = HOPS_MAX};
     size_t n = w->n - w->at < GIVE_SLICE ? w->n - w->at : GIVE_SLICE;
 
     table_pick(r->manager->table, w->shard, w->keys + w->at, n, table_now(main_loop(r->manager)), add_given,

@@ -469,6 +469,19 @@ struct change *table_snapshot(struct table *t, struct context *c, struct span id
     return found;
 }
 
+struct change *table_held(struct table *t, struct context *c, struct span id, struct table_now now)
+{
+    if (id.n > TABLE_ID_MAX)
+        return NULL;
+    uint64_t key = session_stable_key(c, id);
+    struct shard *sh = &t->shards[table_shard_of(key)];
+    lock_take(&sh->lock);
+    struct session *s = table_find_locked(t, c, key, id);
+    struct change *held = s ? session_snapshot(s, c, now) : NULL;
+    lock_drop(&sh->lock);
+    return held;
+}
+
 uint64_t table_bytes(const struct table *t)
 {
     return atomic_load(&t->bytes);

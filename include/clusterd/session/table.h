@@ -70,6 +70,9 @@ enum table_result table_apply(struct table *t, struct change *c, struct table_no
 struct change *table_snapshot(struct table *t, struct context *c, struct span id, bool follow,
                               struct table_now now);
 
+/* Whatever stands under an id: a session, a tombstone, an alias (a change with a new_id). NULL: nothing. */
+struct change *table_held(struct table *t, struct context *c, struct span id, struct table_now now);
+
 /*
  * Walks in the order of the stable hash: start with *at = 0; the walk is over when *at is 0 again afterwards.
  * Each session that exists during the whole walk is seen at least once, whatever happens meanwhile. About
