@@ -20,8 +20,11 @@
 
 #define WAIT_MS         10000 /* for other members to tell of a context that is not known here */
 #define POLL_MS         50
-#define BATCH_SESSIONS  256
-#define BATCHES         4 /* on their way at a time */
+#define BATCH_FIRST     4          /* sessions; then twice as many each time, ... */
+#define BATCH_SESSIONS  256        /* ... up to this, ... */
+#define BATCH_BYTES     (2u << 20) /* ... or about this: what is too much for the member's queue is dropped */
+#define BATCHES         4          /* on their way at a time, */
+#define WINDOW_BYTES    (8u << 20) /* and no more while they are so large */
 #define OWN_BLOCK_BYTES (64u << 10)
 #define SYNC_OPTIONS    (SEND_USE_ACK | SEND_SYNCHRONIZED_ACK)
 
@@ -30,6 +33,7 @@ struct batch {
     struct answer *answer;
     struct delivery delivery;
     bool in_flight;
+    size_t bytes;
 };
 
 struct answer {
@@ -41,6 +45,7 @@ struct answer {
     bool dropped;            /* the member is gone or we stop: ends when the batches come back */
     bool is_over;            /* the walk */
     uint64_t at;             /* walk */
+    size_t want;             /* sessions of the next batch */
     uint64_t sent, left_out;
     int64_t snapshot_ms; /* on our clock */
     uint64_t begun_mono_ms;
@@ -108,6 +113,8 @@ static void send_message(struct answer *a, enum session_event event, const char 
                               .unique_id = buf_span(&unique),
                               .body = body};
     manager_send_session(a->manager, main_loop(a), a->to, &msg, flow, SYNC_OPTIONS, d);
+    if (d)
+        a->batch->bytes += body.n;
     buf_fini(&unique);
 }
 
@@ -145,6 +152,7 @@ static void flush_block(struct answer *a)
     if (a->block.n == 0)
         return;
     manager_send_own(a->manager, main_loop(a), a->to, &a->block, a->at, SYNC_OPTIONS, &a->batch->delivery);
+    a->batch->bytes += a->block.n;
     buf_clear(&a->block);
 }
 
@@ -165,22 +173,34 @@ static void add_own(void *arg, struct change *c)
 
 static void on_batch(struct delivery *d, bool cancelled);
 
+/* By what the last batch was like; sessions come in the order of a hash, so the next is like it. */
+static void choose_want(struct answer *a, const struct batch *last, uint64_t n)
+{
+    size_t twice = 2 * a->want, fit = n && last->bytes ? (size_t)(n * BATCH_BYTES / last->bytes) : twice;
+
+    a->want = twice < fit ? twice : fit;
+    a->want = a->want < 1 ? 1 : a->want > BATCH_SESSIONS ? BATCH_SESSIONS : a->want;
+}
+
 static void send_batch(struct answer *a, struct batch *batch)
 {
     struct table *t = a->manager->table;
     struct table_now now = table_now(main_loop(a));
+    uint64_t sent = a->sent;
 
     a->batch = batch;
     batch->answer = a;
     batch->in_flight = true;
+    batch->bytes = 0;
     delivery_init(&batch->delivery, main_loop(a), on_batch);
     if (!a->context) {
-        table_walk(t, NULL, true, &a->at, BATCH_SESSIONS, now, add_own, a);
+        table_walk(t, NULL, true, &a->at, a->want, now, add_own, a);
         flush_block(a);
     } else {
-        table_walk(t, a->context, false, &a->at, BATCH_SESSIONS, now, send_state, a);
+        table_walk(t, a->context, false, &a->at, a->want, now, send_state, a);
     }
     a->is_over = a->at == 0;
+    choose_want(a, batch, a->sent - sent);
     delivery_seal(&batch->delivery);
 }
 
@@ -190,6 +210,15 @@ static bool is_in_flight(const struct answer *a)
         if (a->batches[i].in_flight)
             return true;
     return false;
+}
+
+static size_t bytes_in_flight(const struct answer *a)
+{
+    size_t bytes = 0;
+
+    for (unsigned i = 0; i < BATCHES; i++)
+        bytes += a->batches[i].bytes;
+    return bytes;
 }
 
 static void tell_done(const struct answer *a)
@@ -230,7 +259,7 @@ static void walk_is_over(struct answer *a)
 static void go_on(struct answer *a)
 {
     for (unsigned i = 0; i < BATCHES && !a->is_over && !a->dropped; i++)
-        if (!a->batches[i].in_flight)
+        if (!a->batches[i].in_flight && bytes_in_flight(a) < WINDOW_BYTES)
             send_batch(a, &a->batches[i]);
     if (is_in_flight(a))
         return;
@@ -245,6 +274,7 @@ static void on_batch(struct delivery *d, bool cancelled)
     struct batch *batch = CONTAINER_OF(d, struct batch, delivery);
 
     batch->in_flight = false;
+    batch->bytes = 0;
     if (!cancelled) /* else answer_free() follows */
         go_on(batch->answer);
 }
@@ -292,6 +322,7 @@ static struct answer *begin(struct manager *m, struct member *to, struct context
     a->manager = m;
     a->to = view_member_ref(to);
     a->context = c;
+    a->want = BATCH_FIRST;
     a->begun_mono_ms = loop_mono_ms(host_main(m->host));
     timer_init(&a->timer, host_main(m->host), on_wait, a);
     link_push_back(&m->answers->list, &a->link);

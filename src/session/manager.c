@@ -388,7 +388,7 @@ static void let_age(struct change *c, int64_t age_ms)
             c->entries[i].number -= age_ms < c->entries[i].number ? age_ms : c->entries[i].number;
 }
 
-/* The changes of a message body, up to the first that cannot be read. n = applied or stale ones. */
+/* The changes of a message body, up to the first that cannot be read. n = how many that were. */
 static enum err apply_all(struct manager *m, const struct received *r, struct rd *in, uint64_t *n)
 {
     int64_t age_ms = manager_age(m, r->loop, r->timestamp);
@@ -396,6 +396,8 @@ static enum err apply_all(struct manager *m, const struct received *r, struct rd
     while (rd_left(in)) {
         struct change *c;
         enum err e = change_decode(in, manager_to_context, m->table, &c);
+        if (e == ERR_OK || e == ERR_FULL)
+            ++*n;
         if (e == ERR_FULL)
             continue; /* a context too many: the rest goes on */
         TRY(e);
@@ -404,7 +406,6 @@ static enum err apply_all(struct manager *m, const struct received *r, struct rd
         let_age(c, age_ms);
         apply(m, r, c);
         change_unref(c);
-        ++*n;
     }
     return ERR_OK;
 }
@@ -417,12 +418,16 @@ static enum err on_own(void *arg, const struct received *r, uint8_t kind, struct
     uint64_t n = 0;
 
     switch ((enum own_kind)kind) {
-    case OWN_STATE:
-        (void)rd_u32(&in, "request");
+    case OWN_STATE: {
+        struct buf news = {0};
+        wr_u32(&news, rd_u32(&in, "request"));
         e = apply_all(m, r, &in, &n);
+        wr_u64(&news, n);
         if (r->source)
-            manager_post(m, r->source, body.n >= 4 ? span_of(body.p, 4) : body, transfer_on_own_state);
+            manager_post(m, r->source, buf_span(&news), transfer_on_own_state);
+        buf_fini(&news);
         break;
+    }
     case OWN_REPAIR:
         e = apply_all(m, r, &in, &n);
         metric_add(m->metrics, repairs_received, n);

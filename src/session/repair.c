@@ -214,6 +214,9 @@ static bool step_compare(struct repair *r, struct work *w)
 
 void repair_on_digest(struct manager *m, struct member *from, struct span body)
 {
+    /* What is about to come by transfer anyway must not come twice, and fill the sender's queue. */
+    if (transfer_is_starting(m))
+        return;
     if (body.n >= 8 * TABLE_SHARDS && !find_work(m->repair, WORK_COMPARE, from))
         (void)add_work(m->repair, WORK_COMPARE, from, body);
 }

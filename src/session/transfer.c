@@ -27,6 +27,8 @@
 #define FIRST_SIGHT_MS 500 /* an answer that is on its way may settle it */
 #define RETRY_MS       30000
 #define SEEN_WAIT_MS   8000 /* for members to see each other: longer than the detector needs to try again */
+#define SHORT_MS       2000 /* the end is here, not all that was sent before it, and nothing more comes */
+#define ROUNDS_MAX     3    /* so often are they asked of whom only a part has come */
 #define SETTLED_AGE_MS 5000 /* a Tomcat that is this much older than we are was there before us */
 #define AGAIN_MS       500  /* a Tomcat looks every 100 ms whether its wait is over */
 #define RELEASE_MS     2000 /* a Tomcat that answers requests does so within this, but for very many sessions */
@@ -69,7 +71,13 @@ struct transfer {
     /* clusterd stage */
     struct member *node; /* being asked */
     uint32_t request;
-    uint64_t node_progress_mono_ms, node_begun_mono_ms, node_blocks;
+    uint64_t node_progress_mono_ms, node_begun_mono_ms;
+    uint64_t node_changes; /* that have come */
+    bool node_ended;       /* it has sent all: */
+    uint64_t node_sent;    /* so many */
+    bool node_complete;    /* and holds all */
+    bool came_short;       /* a part only of what one of them has */
+    unsigned rounds;
     struct ident *nodes_tried;
     size_t n_nodes_tried;
     bool nodes_done;
@@ -303,7 +311,8 @@ static void ask_node(struct transfer *t)
     struct buf b = {0};
 
     t->request++;
-    t->node_blocks = 0;
+    t->node_changes = 0;
+    t->node_ended = false;
     t->node_begun_mono_ms = t->node_progress_mono_ms = now_ms(t);
     log_info("Manager [all contexts], requesting session state from [%s]. This operation will timeout if no "
              "session "
@@ -332,17 +341,45 @@ static bool step_nodes(struct transfer *t)
         return true;
     decide_time(t);
     if (t->node) {
-        if (now_ms(t) - t->node_progress_mono_ms < SILENCE_MS)
+        int silence_ms = t->node_ended ? SHORT_MS : SILENCE_MS;
+        if (now_ms(t) - t->node_progress_mono_ms < (uint64_t)silence_ms)
             return true;
-        log_warn("Manager [all contexts]; no session state from [%s] for [%d] ms, asking the next member",
-                 t->node->name, SILENCE_MS);
+        log_warn("Manager [all contexts]; nothing more from [%s] for [%d] ms, after %llu sessions: asking "
+                 "the next "
+                 "member",
+                 t->node->name, silence_ms, (unsigned long long)t->node_changes);
+        t->came_short |= t->node_changes > 0;
         atomic_store(&t->failed, true);
         leave_node(t);
     }
     t->node = next_node(t);
+    if (!t->node && t->came_short && ++t->rounds < ROUNDS_MAX) {
+        t->came_short = false;
+        t->n_nodes_tried = 0;
+        t->node = next_node(t);
+    }
     if (t->node)
         ask_node(t);
     return t->node != NULL;
+}
+
+/* The end may overtake what was sent before it: to a node that was slow nobody waits for acknowledgements,
+ * and what is too much for its queue is dropped. */
+static void end_if_all_came(struct transfer *t)
+{
+    if (!t->node || !t->node_ended || t->node_changes < t->node_sent)
+        return;
+    log_info("Manager [all contexts]; session state of %llu sessions from [%s] received in [%llu] ms.%s",
+             (unsigned long long)t->node_sent, t->node->name,
+             (unsigned long long)(now_ms(t) - t->node_begun_mono_ms),
+             t->node_complete ? "" : " It is itself not complete.");
+    metric_inc(t->manager->metrics, transfers_received);
+    atomic_store(&t->node->complete, t->node_complete);
+    leave_node(t);
+    if (t->node_complete) {
+        t->nodes_done = true;
+        finish(t, false);
+    }
 }
 
 void transfer_on_own_status(struct manager *m, struct member *from, struct span body)
@@ -372,10 +409,11 @@ void transfer_on_own_state(struct manager *m, struct member *from, struct span b
     struct transfer *t = m->transfer;
     struct rd in = rd_of(body);
 
-    if (from == t->node && rd_u32(&in, "request") == t->request) {
-        t->node_progress_mono_ms = now_ms(t);
-        t->node_blocks++;
-    }
+    if (from != t->node || rd_u32(&in, "request") != t->request)
+        return;
+    t->node_progress_mono_ms = now_ms(t);
+    t->node_changes += rd_u64(&in, "number");
+    end_if_all_came(t);
 }
 
 void transfer_on_own_end(struct manager *m, struct member *from, struct span body)
@@ -388,16 +426,11 @@ void transfer_on_own_end(struct manager *m, struct member *from, struct span bod
 
     if (rd_verdict(&in) != ERR_OK || from != t->node || request != t->request)
         return;
-    log_info("Manager [all contexts]; session state of %llu sessions from [%s] received in [%llu] ms.%s",
-             (unsigned long long)n, from->name, (unsigned long long)(now_ms(t) - t->node_begun_mono_ms),
-             complete ? "" : " It is itself not complete.");
-    metric_inc(m->metrics, transfers_received);
-    atomic_store(&from->complete, complete);
-    leave_node(t);
-    if (complete) {
-        t->nodes_done = true;
-        finish(t, false);
-    }
+    t->node_progress_mono_ms = now_ms(t);
+    t->node_ended = true;
+    t->node_sent = n;
+    t->node_complete = complete;
+    end_if_all_came(t);
 }
 
 /* --- Tomcats --- */
@@ -759,6 +792,8 @@ static void begin(struct transfer *t)
     t->begun_mono_ms = now_ms(t);
     t->nodes_done = t->tomcats_asked = false;
     t->n_nodes_tried = 0;
+    t->came_short = false;
+    t->rounds = 0;
     t->refused_seen = table_refused(t->manager->table);
     atomic_store(&t->memory_full, false);
     timer_start(&t->tick, 1);

@@ -31,6 +31,7 @@ void transfer_on_complete(struct manager *m, struct member *from, struct span co
 void transfer_on_no_context(struct manager *m, struct member *from, struct span context);
 /* body = the sender's id, u8 complete, and the list of OWN_STATUS; from = NULL when it is in no view yet */
 void transfer_on_own_status(struct manager *m, struct member *from, struct span body);
+/* body = u32 request, u64 number of changes in a block that has been applied */
 void transfer_on_own_state(struct manager *m, struct member *from, struct span body);
 void transfer_on_own_end(struct manager *m, struct member *from, struct span body);
 

@@ -174,6 +174,36 @@ class Sessions(NodeTest):
                 self.assertEqual(s.call('EXISTS', 'sess:string', 'sess:hash'), 0)
                 self.assertAlmostEqual(s.call('PTTL', 'sess:longer'), r.call('PTTL', 'sess:longer'), delta=200)
 
+    def test_sessions_larger_than_the_queue_are_transferred(self):
+        a, b = self.cluster(2, options='use_ack', cluster_more='sender: {maxQueueBytes: 16m}')
+        with a.redis() as r:
+            for i in range(100):
+                r.call('SET', f'sess:{i}', bytes(1000000))
+        b.signal(signal.SIGKILL)
+        b.wait()
+        b.start()
+        with b.redis() as r:
+            self.assertEqual(r.call('DBSIZE'), 100)
+        self.assertEqual(a.json('status')['counters']['messages_dropped_full'], 0)
+
+    def test_a_node_that_stalls_while_it_joins_is_not_complete_early(self):
+        n, value = 600, bytes(100000)
+        a, b = self.cluster(2, cluster_more='sender: {maxQueueBytes: 16m}')
+        with a.redis() as r:
+            for i in range(n):
+                r.call('SET', f'sess:{i}', value)
+        b.signal(signal.SIGKILL)
+        b.wait()
+        mark = len(b.log())
+        b.start(ready=False)
+        wait_for('b asks', lambda: 'requesting session state' in b.log()[mark:])
+        b.signal(signal.SIGSTOP)
+        time.sleep(4.5)     # lagging after 3 s: nobody waits for it, its queue overflows
+        b.signal(signal.SIGCONT)
+        wait_for('b is complete', b.is_complete)
+        with b.redis() as r:
+            self.assertEqual(r.call('DBSIZE'), n)
+
 
 class Partition(NodeTest):
     def ip(self, *words):
