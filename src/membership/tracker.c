@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who was heard when; see tracker.h. Clusters have tens of members, so a list is searched.
+ * Who was heard when; see tracker.h. The list is in the order in which members were heard last. Heartbeats
+ * come in turn, so the one that is heard next is near the head, and so is the one that is heard no more: with
+ * a thousand members, too, neither is searched for long.
  */
 #include "tracker.h"
 
@@ -89,6 +91,8 @@ enum tracker_news tracker_heard(struct tracker *t, const struct member_rec *rec,
     }
     e->silent = false;
     e->heard_ms = now_ms;
+    link_remove(&e->link);
+    link_push_back(&t->list, &e->link);
     atomic_store(&e->member->alive_ms, rec->alive_ms);
     atomic_store(&e->member->heard_mono_ms, now_ms);
     *out = e->member;
@@ -113,10 +117,12 @@ struct member *tracker_expire(struct tracker *t, uint64_t now_ms, uint64_t drop_
     LINK_EACH(l, &t->list)
     {
         struct tracked *e = CONTAINER_OF(l, struct tracked, link);
-        if (!e->silent && now_ms > e->heard_ms && now_ms - e->heard_ms > drop_ms) {
-            e->silent = true;
-            return view_member_ref(e->member);
-        }
+        if (e->silent)
+            continue;
+        if (now_ms <= e->heard_ms || now_ms - e->heard_ms <= drop_ms)
+            break; /* all others were heard later */
+        e->silent = true;
+        return view_member_ref(e->member);
     }
     return NULL;
 }
