@@ -12,6 +12,7 @@
  */
 #include "answer.h"
 
+#include "asking.h"
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
 #include "clusterd/wire/options.h"
@@ -350,7 +351,7 @@ static void answer_context(struct manager *m, struct member *from, struct contex
     struct answer *a = begin(m, from, c);
 
     /* While this node itself starts it answers at once with what it has. */
-    if (known || transfer_is_starting(m) || !transfer_ask(m, c, from)) {
+    if (known || transfer_is_starting(m) || !asking_context(m, c, from)) {
         if (!known && !transfer_is_starting(m) && atomic_load(&c->sessions) == 0)
             refuse(a);
         else

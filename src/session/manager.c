@@ -6,6 +6,7 @@
  * own.
  */
 #include "answer.h"
+#include "asking.h"
 #include "clusterd/session/edit.h"
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
@@ -322,7 +323,7 @@ static void post_first_sight(struct manager *m, const struct received *r, struct
         return;
     compare_name(m, r->source, c);
     if (event != SESSION_GET_ALL)
-        manager_post(m, r->source, span_str(c->name), transfer_on_first_sight);
+        manager_post(m, r->source, span_str(c->name), asking_on_first_sight);
 }
 
 static enum err on_session(void *arg, const struct received *r, const struct session_msg *msg)
@@ -331,7 +332,7 @@ static enum err on_session(void *arg, const struct received *r, const struct ses
     struct context *c = NULL;
 
     if (msg->event == SESSION_NO_CONTEXT_MANAGER) {
-        post_event(m, r, msg, transfer_on_no_context);
+        post_event(m, r, msg, asking_on_no_context);
         return ERR_OK;
     }
     if (!msg->has_context) { /* meant for all managers: only a request makes sense so */
@@ -361,10 +362,10 @@ static enum err on_session(void *arg, const struct received *r, const struct ses
         break;
     case SESSION_ALL_DATA:
         apply_block(m, r, msg, c);
-        post_event(m, r, msg, transfer_on_block);
+        post_event(m, r, msg, asking_on_block);
         break;
     case SESSION_TRANSFER_COMPLETE:
-        post_event(m, r, msg, transfer_on_complete);
+        post_event(m, r, msg, asking_on_complete);
         break;
     case SESSION_GET_ALL:
         post_event(m, r, msg, answer_on_get_all);
@@ -500,6 +501,7 @@ static void on_disappeared(void *arg, struct member *member, bool shutdown)
     if (!m->running)
         return;
     answer_on_disappeared(m, member);
+    asking_on_disappeared(m, member);
     transfer_on_disappeared(m, member, shutdown);
 }
 
@@ -582,6 +584,7 @@ struct manager *manager_new(struct host *h, const struct manager_options *o,
     table_set_defaults(m->table, &o->defaults);
     loop_random(host_main(h), &m->self, sizeof m->self); /* until the channel has drawn the member id */
     m->outbox = outbox_new(m);
+    m->asking = asking_new(m);
     m->transfer = transfer_new(m);
     m->answers = answer_new(m);
     m->repair = repair_new(m);
@@ -651,6 +654,7 @@ void manager_free(struct manager *m)
     repair_free(m->repair);
     answer_free(m->answers);
     transfer_free(m->transfer);
+    asking_free(m->asking);
     outbox_free(m->outbox);
     table_free(m->table);
     mem_free(m);

@@ -39,6 +39,7 @@ struct manager {
     atomic_llong jump_ms;      /* what it was after the last jump */
     atomic_uint seq;
     struct outbox *outbox;
+    struct asking *asking;
     struct transfer *transfer;
     struct answers *answers;
     struct repair *repair;

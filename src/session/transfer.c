@@ -10,61 +10,26 @@
  * of.
  *
  * When all have been asked nobody has more than this node: it is complete. So hosts that are all started at
- * once do not wait for each other, and Tomcats among them that do (see may_be_waiting) are told not to. A
+ * once do not wait for each other, and Tomcats among them that do (see asking.c) are told not to. A
  * member that did not answer leaves the node incomplete; it is asked again later.
  */
 #include "transfer.h"
 
-#include "answer.h"
+#include "asking.h"
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
 #include "clusterd/wire/options.h"
 
-#define TICK_MS    50
-#define SILENCE_MS 10000 /* without progress: the next member is asked */
-#define ALL_SILENCE_MS \
-    1500 /* after a request for all contexts was processed and answered: there are no more */
-#define FIRST_SIGHT_MS 500 /* an answer that is on its way may settle it */
-#define RETRY_MS       30000
-#define SEEN_WAIT_MS   8000 /* for members to see each other: longer than the detector needs to try again */
-#define SHORT_MS       2000 /* the end is here, not all that was sent before it, and nothing more comes */
-#define ROUNDS_MAX     3    /* so often are they asked of whom only a part has come */
-#define SETTLED_AGE_MS 5000 /* a Tomcat that is this much older than we are was there before us */
-#define AGAIN_MS       500  /* a Tomcat looks every 100 ms whether its wait is over */
-#define RELEASE_MS     2000 /* a Tomcat that answers requests does so within this, but for very many sessions */
-
-enum ask_state { ASK_DUE, ASK_SENT, ASK_DONE, ASK_FAILED };
-
-/* Has a Tomcat processed the request? It acknowledges when it has sent all its sessions. On its own, because
- * the ACK may come when the ask is long over. */
-struct question {
-    struct delivery delivery;
-    struct ask *ask; /* NULL: over */
-};
-
-/* A question to Tomcats about one context (NULL: all of them). */
-struct ask {
-    struct link link;
-    struct context *context;
-    struct member *to; /* being asked */
-    struct member *but_not;
-    struct ident *tried;
-    size_t n_tried;
-    uint64_t due_mono_ms, sent_mono_ms, progress_mono_ms;
-    enum ask_state state;
-    struct question *question; /* not acknowledged yet */
-    bool is_processed;
-    uint64_t blocks;
-    bool released;            /* the one being asked was told that there is nothing to wait for */
-    uint64_t release_mono_ms; /* when, until it is asked again */
-    bool unanswered;          /* somebody was silent */
-    bool unknown;             /* somebody was silent who may know more than those that start now */
-};
+#define TICK_MS      50
+#define SILENCE_MS   10000 /* without progress: the next member is asked */
+#define RETRY_MS     30000
+#define SEEN_WAIT_MS 8000 /* for members to see each other: longer than the detector needs to try again */
+#define SHORT_MS     2000 /* the end is here, not all that was sent before it, and nothing more comes */
+#define ROUNDS_MAX   3    /* so often are they asked of whom only a part has come */
 
 struct transfer {
     struct manager *manager;
     struct timer tick;
-    struct link asks;
     atomic_bool starting, failed, memory_full;
     uint64_t refused_seen;
     uint64_t begun_mono_ms, retry_mono_ms;
@@ -211,45 +176,6 @@ static void set_all_complete(struct transfer *t)
     mem_free(all);
 }
 
-/* --- Tomcats that wait --- */
-
-static bool started_before_us(const struct transfer *t, const struct member *m)
-{
-    int64_t our_age = (int64_t)(now_ms(t) - t->manager->started_mono_ms);
-
-    return atomic_load(&m->alive_ms) > our_age + SETTLED_AGE_MS;
-}
-
-/* A Tomcat that waits for another's state answers nobody meanwhile: it keeps the requests and then drops
- * them. So two that start in the same moment wait for each other until stateTransferTimeout, a minute by
- * default. Only one that started with us can be one of them: an older one is no Tomcat that starts. */
-static bool may_be_waiting(const struct transfer *t, const struct member *to, const struct context *c)
-{
-    return !started_before_us(t, to) && atomic_load(&c->sessions) == 0;
-}
-
-/* Nobody is known to have sessions of this context: that is worth telling whoever may wait for them. */
-static void release(const struct transfer *t, struct context *c)
-{
-    struct view *v = channel_view(cluster_channel(t->manager->cluster));
-
-    for (size_t i = 0; i < v->n; i++)
-        if (!v->members[i]->clusterd_version && may_be_waiting(t, v->members[i], c))
-            answer_nothing(t->manager, v->members[i], c);
-    view_unref(v);
-}
-
-static void release_all(const struct transfer *t)
-{
-    struct context **all;
-    size_t n = table_contexts_all(t->manager->table, &all);
-
-    for (size_t i = 0; i < n; i++)
-        if (manager_is_tomcat_context(all[i]))
-            release(t, all[i]);
-    mem_free(all);
-}
-
 static void finish(struct transfer *t, bool failed)
 {
     atomic_store(&t->failed, failed);
@@ -259,7 +185,7 @@ static void finish(struct transfer *t, bool failed)
     t->retry_mono_ms = now_ms(t) + RETRY_MS;
     note_completeness(t);
     if (!failed && t->tomcats_asked)
-        release_all(t);
+        asking_release_all(t->manager);
 }
 
 /* --- clusterd members --- */
@@ -433,230 +359,19 @@ void transfer_on_own_end(struct manager *m, struct member *from, struct span bod
     end_if_all_came(t);
 }
 
-/* --- Tomcats --- */
-
-static void forget_question(struct ask *a)
-{
-    if (a->question)
-        a->question->ask = NULL;
-    a->question = NULL;
-    a->is_processed = false;
-}
-
-static void ask_free(struct ask *a)
-{
-    forget_question(a);
-    link_remove(&a->link);
-    view_member_unref(a->to);
-    view_member_unref(a->but_not);
-    mem_free(a->tried);
-    mem_free(a);
-}
-
-static struct ask *find_ask(struct transfer *t, const struct context *c)
-{
-    LINK_EACH(l, &t->asks)
-    {
-        struct ask *a = CONTAINER_OF(l, struct ask, link);
-        if (a->context == c && a->state < ASK_DONE)
-            return a;
-    }
-    return NULL;
-}
-
-static struct ask *add_ask(struct transfer *t, struct context *c, struct member *but_not, unsigned delay_ms)
-{
-    struct ask *a = MEM_NEW(struct ask);
-
-    a->context = c;
-    a->but_not = but_not ? view_member_ref(but_not) : NULL;
-    a->due_mono_ms = now_ms(t) + delay_ms;
-    link_push_back(&t->asks, &a->link);
-    if (!t->tick.active)
-        timer_start(&t->tick, TICK_MS);
-    return a;
-}
-
-static struct member *next_tomcat(struct transfer *t, const struct ask *a)
-{
-    struct view *v = channel_view(cluster_channel(t->manager->cluster));
-    struct member *found = NULL;
-
-    for (size_t i = 0; i < v->n && !found; i++) {
-        struct member *m = v->members[i];
-        if (!m->clusterd_version && m != a->but_not && !has_ident(a->tried, a->n_tried, &m->id))
-            found = view_member_ref(m);
-    }
-    view_unref(v);
-    return found;
-}
-
-static void on_processed(struct delivery *d, bool cancelled)
-{
-    struct question *q = CONTAINER_OF(d, struct question, delivery);
-    struct ask *a = q->ask;
-
-    if (a && !cancelled) {
-        a->question = NULL;
-        a->is_processed = atomic_load(&d->acked) == 1;
-        a->progress_mono_ms = loop_mono_ms(d->loop);
-    }
-    mem_free(q);
-}
-
-static struct delivery *new_question(struct transfer *t, struct ask *a)
-{
-    forget_question(a);
-    a->question = MEM_NEW(struct question);
-    a->question->ask = a;
-    delivery_init(&a->question->delivery, main_loop(t), on_processed);
-    a->question->delivery.is_patient =
-        true; /* writing very many sessions takes longer than the ACK time-out */
-    return &a->question->delivery;
-}
-
-static void send_get_all(struct transfer *t, struct ask *a)
-{
-    struct delivery *d = new_question(t, a);
-    struct buf unique = {0};
-    struct span context = a->context ? span_str(a->context->name) : (struct span){NULL, 0};
-
-    session_unique_id(SESSION_GET_ALL, SPAN_LIT(SESSION_ID_GET_ALL), context, loop_steady_ms(main_loop(t)),
-                      &unique);
-    struct session_msg msg = {.event = SESSION_GET_ALL,
-                              .timestamp_ms = loop_steady_ms(main_loop(t)),
-                              .timestamp_set = true,
-                              .has_context = a->context != NULL,
-                              .context = context,
-                              .session_id = SPAN_LIT(SESSION_ID_GET_ALL),
-                              .unique_id = buf_span(&unique)};
-    atomic_store(a->context ? &a->context->asked_ms : &t->manager->asked_all_ms,
-                 manager_time(t->manager, main_loop(t)));
-    log_info("Manager [%s], requesting session state from [%s]. This operation will timeout if no session "
-             "state has been "
-             "received within [%d] seconds.",
-             a->context ? a->context->name : "all contexts", a->to->name, SILENCE_MS / 1000);
-    manager_send_session(t->manager, main_loop(t), a->to, &msg, 0, SEND_ASYNCHRONOUS, d);
-    delivery_seal(d);
-    a->sent_mono_ms = a->progress_mono_ms = now_ms(t);
-    a->state = ASK_SENT;
-    buf_fini(&unique);
-}
-
-static void settle(struct transfer *t, struct ask *a, enum ask_state state)
-{
-    a->state = state;
-    if (a->context && state == ASK_DONE)
-        atomic_store(&a->context->complete, true);
-    if (state == ASK_FAILED)
-        atomic_store(&t->failed, true);
-}
-
-static void ask_next(struct transfer *t, struct ask *a)
-{
-    if (a->to) {
-        add_ident(&a->tried, &a->n_tried, &a->to->id);
-        view_member_unref(a->to);
-    }
-    a->to = next_tomcat(t, a);
-    a->released = false;
-    a->release_mono_ms = 0;
-    if (a->to)
-        send_get_all(t, a);
-    else
-        settle(t, a, a->unanswered ? ASK_FAILED : ASK_DONE);
-}
-
-static bool is_worth_a_release(const struct transfer *t, const struct ask *a, uint64_t silent)
-{
-    return a->state == ASK_SENT && a->context && silent >= RELEASE_MS && !a->released && !a->unknown &&
-           a->blocks == 0 && may_be_waiting(t, a->to, a->context);
-}
-
-/* How long no progress is no reason to ask the next. */
-static uint64_t patience_ms(const struct transfer *t, const struct ask *a)
-{
-    const struct manager_conf *conf = a->context ? &a->context->manager : &t->manager->table->defaults;
-    int64_t s = conf->state_transfer_timeout_s;
-
-    /* Nothing says how many contexts there are: when all was sent, quiet is the end. */
-    if (!a->context && a->is_processed)
-        return ALL_SILENCE_MS;
-    /* At work, and not one of those who start with us and wait. */
-    if (a->question && started_before_us(t, a->to))
-        return s < 0 ? UINT64_MAX : (uint64_t)s * 1000 > SILENCE_MS ? (uint64_t)s * 1000 : SILENCE_MS;
-    return SILENCE_MS;
-}
-
-static void step_ask(struct transfer *t, struct ask *a)
-{
-    uint64_t now = now_ms(t), silent = now - a->progress_mono_ms;
-
-    if (a->state == ASK_DUE && now >= a->due_mono_ms) {
-        if (a->context && atomic_load(&a->context->complete))
-            settle(t, a, ASK_DONE);
-        else
-            ask_next(t, a);
-    } else if (a->state == ASK_SENT && !a->context && a->is_processed && silent >= ALL_SILENCE_MS) {
-        ask_next(t, a); /* it may run other contexts */
-    } else if (a->release_mono_ms && now >= a->release_mono_ms + AGAIN_MS) {
-        a->release_mono_ms = 0;
-        send_get_all(t, a); /* it has dropped the first */
-    } else if (is_worth_a_release(t, a, silent)) {
-        log_info(
-            "Manager [%s]: [%s] does not answer; in case it waits for another's sessions it was told that "
-            "there are none here",
-            a->context->name, a->to->name);
-        release(t, a->context);
-        a->released = true;
-        a->release_mono_ms = now;
-    } else if (a->state == ASK_SENT && silent >= patience_ms(t, a)) {
-        log_warn("Manager [%s]: No session state sent at [%s] received, timing out after [%llu] ms.",
-                 a->context ? a->context->name : "all contexts", a->to->name, (unsigned long long)silent);
-        a->unanswered = true;
-        a->unknown |= !a->context || !may_be_waiting(t, a->to, a->context);
-        ask_next(t, a);
-    }
-}
-
-static void ask_tomcats(struct transfer *t)
-{
-    struct context **all;
-    size_t n = table_contexts_all(t->manager->table, &all);
-
-    t->tomcats_asked = true;
-    for (size_t i = 0; i < n; i++)
-        if (manager_is_tomcat_context(all[i]) && !find_ask(t, all[i]))
-            add_ask(t, all[i], NULL, 0);
-    add_ask(t, NULL, NULL, 0);
-    mem_free(all);
-}
-
-/* True while any question is open. */
-static bool step_asks(struct transfer *t)
-{
-    bool open = false;
-
-    LINK_EACH_SAFE(l, &t->asks)
-    {
-        struct ask *a = CONTAINER_OF(l, struct ask, link);
-        step_ask(t, a);
-        if (a->state < ASK_DONE)
-            open = true;
-        else
-            ask_free(a);
-    }
-    return open;
-}
-
 static void on_tick(struct timer *timer, void *arg)
 {
     struct transfer *t = arg;
+    bool failed;
 
     bool asking_nodes = atomic_load(&t->starting) && step_nodes(t);
-    if (atomic_load(&t->starting) && !asking_nodes && !t->tomcats_asked)
-        ask_tomcats(t);
-    bool open = step_asks(t);
+    if (atomic_load(&t->starting) && !asking_nodes && !t->tomcats_asked) {
+        t->tomcats_asked = true;
+        asking_all(t->manager);
+    }
+    bool open = asking_step(t->manager, &failed);
+    if (failed)
+        atomic_store(&t->failed, true);
     if (atomic_load(&t->starting) && !asking_nodes && !open)
         finish(t, atomic_load(&t->failed));
     if (atomic_load(&t->starting) || open)
@@ -664,97 +379,15 @@ static void on_tick(struct timer *timer, void *arg)
     note_completeness(t);
 }
 
-/* An answer about a context: from whom it came does not matter. */
-static struct ask *answered(struct manager *m, struct span name, struct context **c)
+void transfer_wake(struct manager *m)
 {
-    *c = table_context_find(m->table, name);
-    struct ask *all = find_ask(m->transfer, NULL);
+    struct timer *tick = &m->transfer->tick;
 
-    if (all)
-        all->progress_mono_ms = now_ms(m->transfer);
-    return *c ? find_ask(m->transfer, *c) : NULL;
-}
-
-void transfer_on_block(struct manager *m, struct member *from, struct span context)
-{
-    struct context *c;
-    struct ask *a = answered(m, context, &c);
-
-    if (a && a->to == from) {
-        a->progress_mono_ms = now_ms(m->transfer);
-        a->blocks++;
-    }
-}
-
-void transfer_on_complete(struct manager *m, struct member *from, struct span context)
-{
-    struct context *c;
-    struct ask *a = answered(m, context, &c);
-
-    if (!c)
-        return;
-    atomic_store(&c->complete, true);
-    metric_inc(m->metrics, transfers_received);
-    if (!a)
-        return;
-    log_info(
-        "Manager [%s]; session state sent at [%s] received in [%llu] ms: %llu blocks, %lld sessions held.",
-        c->name, from->name, (unsigned long long)(now_ms(m->transfer) - a->sent_mono_ms),
-        (unsigned long long)a->blocks, (long long)atomic_load(&c->sessions));
-    settle(m->transfer, a, ASK_DONE);
-}
-
-void transfer_on_no_context(struct manager *m, struct member *from, struct span context)
-{
-    struct context *c;
-    struct ask *a = answered(m, context, &c);
-
-    if (a && a->to == from && a->state == ASK_SENT)
-        ask_next(m->transfer, a);
-}
-
-void transfer_on_first_sight(struct manager *m, struct member *from, struct span context)
-{
-    struct context *c = table_context_find(m->table, context);
-
-    (void)from;
-    if (c && !atomic_load(&c->complete) && !find_ask(m->transfer, c))
-        add_ask(m->transfer, c, NULL, FIRST_SIGHT_MS);
-}
-
-bool transfer_ask(struct manager *m, struct context *c, struct member *but_not)
-{
-    struct ask *a = find_ask(m->transfer, c);
-    struct ask probe = {.but_not = but_not};
-
-    if (a)
-        return true;
-    struct member *someone = next_tomcat(m->transfer, &probe);
-    if (!someone) {
-        atomic_store(&c->complete, true);
-        return false;
-    }
-    view_member_unref(someone);
-    add_ask(m->transfer, c, but_not, 0);
-    return true;
+    if (!tick->active)
+        timer_start(tick, TICK_MS);
 }
 
 /* --- members come and go --- */
-
-/* What a Tomcat of another life holds, that we may have missed. */
-static void ask_again(struct transfer *t, struct member *member)
-{
-    struct context **all;
-    size_t n = table_contexts_all(t->manager->table, &all);
-
-    log_info("%s was out of touch: asking it for the sessions of all contexts", member->name);
-    for (size_t i = 0; i < n; i++)
-        if (manager_is_tomcat_context(all[i]) && !find_ask(t, all[i])) {
-            atomic_store(&all[i]->complete, false);
-            add_ask(t, all[i], NULL, 0);
-        }
-    mem_free(all);
-}
 
 void transfer_on_added(struct manager *m, struct member *member)
 {
@@ -765,8 +398,8 @@ void transfer_on_added(struct manager *m, struct member *member)
         send_status(t, member);
         return;
     }
-    if (!atomic_load(&t->starting) && (returned || started_before_us(t, member)))
-        ask_again(t, member);
+    if (!atomic_load(&t->starting) && (returned || asking_is_older(m, member)))
+        asking_again(m, member);
 }
 
 void transfer_on_disappeared(struct manager *m, struct member *member, bool shutdown)
@@ -777,12 +410,6 @@ void transfer_on_disappeared(struct manager *m, struct member *member, bool shut
         add_ident(&t->lost, &t->n_lost, &member->id);
     if (t->node == member)
         leave_node(t);
-    LINK_EACH_SAFE(l, &t->asks)
-    {
-        struct ask *a = CONTAINER_OF(l, struct ask, link);
-        if (a->to == member && a->state == ASK_SENT)
-            ask_next(t, a);
-    }
 }
 
 static void begin(struct transfer *t)
@@ -823,7 +450,6 @@ struct transfer *transfer_new(struct manager *m)
 
     t->manager = m;
     atomic_store(&t->starting, true); /* so that no worker can see a moment of completeness */
-    link_init(&t->asks);
     timer_init(&t->tick, host_main(m->host), on_tick, t);
     return t;
 }
@@ -854,8 +480,6 @@ void transfer_free(struct transfer *t)
     if (!t)
         return;
     timer_fini(&t->tick);
-    while (!link_is_alone(&t->asks))
-        ask_free(CONTAINER_OF(t->asks.next, struct ask, link));
     view_member_unref(t->node);
     mem_free(t->nodes_tried);
     mem_free(t->lost);

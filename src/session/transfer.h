@@ -21,15 +21,11 @@ void transfer_stop(struct manager *m);
 const char *transfer_why_incomplete(struct manager *m);
 /* Does the first transfer still run? Then requests of others are answered with what there is. */
 bool transfer_is_starting(const struct manager *m);
-/* Ask the members for this context unless that was done; false: it is settled already. */
-bool transfer_ask(struct manager *m, struct context *c, struct member *but_not);
+/* A question to Tomcats is open: have it looked at. */
+void transfer_wake(struct manager *m);
 
-/* Jobs (manager_post): body = the context name; own form: the body of the message. */
-void transfer_on_first_sight(struct manager *m, struct member *from, struct span context);
-void transfer_on_block(struct manager *m, struct member *from, struct span context);
-void transfer_on_complete(struct manager *m, struct member *from, struct span context);
-void transfer_on_no_context(struct manager *m, struct member *from, struct span context);
-/* body = the sender's id, u8 complete, and the list of OWN_STATUS; from = NULL when it is in no view yet */
+/* Jobs (manager_post). body = the sender's id, u8 complete, and the list of OWN_STATUS; from = NULL when it
+ * is in no view yet */
 void transfer_on_own_status(struct manager *m, struct member *from, struct span body);
 /* body = u32 request, u64 number of changes in a block that has been applied */
 void transfer_on_own_state(struct manager *m, struct member *from, struct span body);
