@@ -10,7 +10,7 @@
  *
  * Prints the longest times; status 1 when somebody waited.
  */
-#include "clusterd/channel/channel.h"
+#include "bare_member.h"
 #include "clusterd/daemon/node.h"
 #include "clusterd/group/rpc.h"
 #include "clusterd/loop/sim.h"
@@ -49,16 +49,10 @@ enum phase { PHASE_CHANNEL, PHASE_WAITING, PHASE_DONE };
 
 /* A Tomcat that starts, of whom only the manager's start is of interest. */
 struct starting_tomcat {
-    struct host *host;
-    struct channel *channel;
-    struct mcast_conf mcast;
-    struct receiver_conf receiver;
-    struct transmitter_conf sender;
-    struct metrics metrics;
+    struct bare_member member;
     struct timer manager, time_out;
     enum phase phase;
-    uint64_t begun_ms, asked_ms, waited_ms;
-    bool stopped;
+    uint64_t asked_ms, waited_ms;
 };
 
 static struct sim *sim;
@@ -91,9 +85,9 @@ static void say(struct starting_tomcat *t, struct loop *loop, struct member *to,
                               .session_id = span_str(id),
                               .unique_id = buf_span(&unique)};
     ASSERT(session_msg_encode(&msg, &b) == ERR_OK);
-    channel_stamp(t->channel, loop, &m);
+    channel_stamp(t->member.channel, loop, &m);
     m.payload = blob_new(buf_span(&b));
-    channel_send(t->channel, &m, &(struct targets){1, (struct member *[]){to}});
+    channel_send(t->member.channel, &m, &(struct targets){1, (struct member *[]){to}});
     blob_unref(m.payload);
     buf_fini(&b);
     buf_fini(&unique);
@@ -116,7 +110,7 @@ static void on_time_out(struct timer *timer, void *arg)
 static void on_manager_start(struct timer *timer, void *arg)
 {
     struct starting_tomcat *t = arg;
-    struct view *v = channel_view(t->channel);
+    struct view *v = channel_view(t->member.channel);
     struct member *oldest = NULL;
 
     (void)timer;
@@ -127,7 +121,7 @@ static void on_manager_start(struct timer *timer, void *arg)
     t->phase = oldest ? PHASE_WAITING : PHASE_DONE;
     if (oldest) {
         log_debug("tomcat %d asks %s", (int)(t - tomcats), oldest->name);
-        say(t, host_main(t->host), oldest, SESSION_GET_ALL, SESSION_ID_GET_ALL);
+        say(t, host_main(t->member.host), oldest, SESSION_GET_ALL, SESSION_ID_GET_ALL);
         timer_start(&t->time_out, TIME_OUT_MS);
     }
     view_unref(v);
@@ -142,7 +136,7 @@ static enum err on_message(void *arg, const struct received *m)
     if (m->options & SEND_BYTE_MESSAGE)
         return ERR_OK;
     if (session_msg_decode(m->payload, &msg, &field) != ERR_OK) {
-        if (rpc_on_message(t->channel, m, &field) != ERR_OK)
+        if (rpc_on_message(t->member.channel, m, &field) != ERR_OK)
             log_debug("tomcat %d: %s is wrong", (int)(t - tomcats), field);
         return ERR_OK;
     }
@@ -156,38 +150,6 @@ static enum err on_message(void *arg, const struct received *m)
     return ERR_OK;
 }
 
-static void no_member(void *arg, struct member *m)
-{
-    (void)arg;
-    (void)m;
-}
-
-static void no_member_gone(void *arg, struct member *m, bool shutdown)
-{
-    (void)arg;
-    (void)m;
-    (void)shutdown;
-}
-
-static void no_caught_up(void *arg, struct member *m, bool lost)
-{
-    (void)arg;
-    (void)m;
-    (void)lost;
-}
-
-static void no_heartbeat(void *arg)
-{
-    (void)arg;
-}
-
-static int64_t alive_ms(void *arg)
-{
-    struct starting_tomcat *t = arg;
-
-    return (int64_t)(loop_mono_ms(host_main(t->host)) - t->begun_ms);
-}
-
 static void on_channel_started(void *arg)
 {
     struct starting_tomcat *t = arg;
@@ -197,39 +159,15 @@ static void on_channel_started(void *arg)
     timer_start(&t->manager, together_ms > now_ms ? (unsigned)(together_ms - now_ms) : rnd(DEPLOY_MS));
 }
 
-static void set_text(char **field, const char *text)
-{
-    mem_free(*field);
-    *field = mem_strdup(text);
-}
-
 static void begin_tomcat(struct starting_tomcat *t, unsigned index)
 {
-    static const struct channel_events events = {.on_message = on_message,
-                                                 .on_added = no_member,
-                                                 .on_disappeared = no_member_gone,
-                                                 .on_caught_up = no_caught_up,
-                                                 .on_heartbeat = no_heartbeat,
-                                                 .alive_ms = alive_ms};
     struct diag d = {0};
     char ip[32];
 
     snprintf(ip, sizeof ip, "10.0.1.%u", index + 1);
-    t->host = sim_host_new(sim, ip, 1);
-    option_defaults(mcast_options, &t->mcast);
-    option_defaults(receiver_options, &t->receiver);
-    option_defaults(transmitter_options, &t->sender);
-    set_text(&t->receiver.address, ip);
-    t->receiver.allow_from.v = mem_array(1, sizeof *t->receiver.allow_from.v);
-    t->receiver.allow_from.v[0] = mem_strdup("0.0.0.0/0");
-    t->receiver.allow_from.n = 1;
-    t->begun_ms = loop_mono_ms_now(host_main(t->host));
-    timer_init(&t->manager, host_main(t->host), on_manager_start, t);
-    timer_init(&t->time_out, host_main(t->host), on_time_out, t);
-    struct channel_conf conf = {
-        .start_options = 15, .membership = &t->mcast, .receiver = &t->receiver, .sender = &t->sender};
-    ASSERT(channel_new(t->host, &conf, &events, t, &t->metrics, &d, &t->channel) == ERR_OK);
-    ASSERT(channel_start(t->channel, on_channel_started, t, &d) == ERR_OK);
+    ASSERT(bare_member_start(&t->member, sim, ip, 0, on_message, on_channel_started, t, &d));
+    timer_init(&t->manager, host_main(t->member.host), on_manager_start, t);
+    timer_init(&t->time_out, host_main(t->member.host), on_time_out, t);
     diag_fini(&d);
 }
 
@@ -294,15 +232,10 @@ static void end_all(void)
 {
     for (unsigned i = 0; i < TOMCATS; i++) {
         struct starting_tomcat *t = &tomcats[i];
-        channel_stop(t->channel, 100, set_true, &t->stopped);
-        ASSERT(sim_run_until(sim, is_true, &t->stopped, TIME_OUT_MS));
+        ASSERT(bare_member_stop(&t->member));
         timer_fini(&t->manager);
         timer_fini(&t->time_out);
-        channel_free(t->channel);
-        sim_host_end(sim, t->host);
-        option_free(mcast_options, &t->mcast);
-        option_free(receiver_options, &t->receiver);
-        option_free(transmitter_options, &t->sender);
+        bare_member_free(&t->member);
         *t = (struct starting_tomcat){0};
     }
     for (unsigned i = 0; i < NODES && nodes[i].node; i++) {

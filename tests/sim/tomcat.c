@@ -5,7 +5,7 @@
  * whose messages may overtake each other by up to REORDER_MS. It is the only writer of its sessions'
  * attributes, so what they must hold in the end is known exactly.
  */
-#include "clusterd/channel/channel.h"
+#include "bare_member.h"
 #include "clusterd/group/rpc.h"
 #include "clusterd/util/hash.h"
 #include "clusterd/util/log.h"
@@ -53,18 +53,12 @@ struct outgoing {
 struct tomcat {
     struct world *world;
     unsigned index;
-    struct host *host;
-    struct channel *channel;
-    struct mcast_conf mcast;
-    struct receiver_conf receiver;
-    struct transmitter_conf sender;
-    struct metrics metrics;
+    struct bare_member member;
     struct diag diag;
     struct link outgoing, replicas;
     struct own own[OWN_MAX];
     unsigned n_own, next_id;
     bool started, quiet;
-    uint64_t started_ms;
 };
 
 /* --- receiving --- */
@@ -183,9 +177,9 @@ static void say(struct tomcat *t, const struct received *to, enum session_event 
     struct buf b = {0};
 
     encode_message(event, id, now, body, has_body, &b);
-    channel_stamp(t->channel, to->loop, &m);
+    channel_stamp(t->member.channel, to->loop, &m);
     m.payload = blob_new(buf_span(&b));
-    channel_send(t->channel, &m, &(struct targets){1, (struct member *[]){to->source}});
+    channel_send(t->member.channel, &m, &(struct targets){1, (struct member *[]){to->source}});
     blob_unref(m.payload);
     buf_fini(&b);
 }
@@ -240,7 +234,7 @@ static enum err on_message(void *arg, const struct received *m)
     if (m->options & SEND_BYTE_MESSAGE)
         return ERR_OK;
     if (session_msg_decode(m->payload, &msg, &field) != ERR_OK) {
-        if (rpc_on_message(t->channel, m, &field) != ERR_OK)
+        if (rpc_on_message(t->member.channel, m, &field) != ERR_OK)
             return ERR_OK; /* answered as a Tomcat answers what it does not serve */
         return ERR_OK;
     }
@@ -278,12 +272,12 @@ static void send_now(struct timer *timer, void *arg)
 {
     struct outgoing *o = arg;
     struct tomcat *t = o->tomcat;
-    struct view *v = channel_view(t->channel);
+    struct view *v = channel_view(t->member.channel);
     struct targets targets = {v->n, v->members};
 
     (void)timer;
     o->message.flow = world_rnd(t->world, 4);
-    channel_send(t->channel, &o->message, &targets);
+    channel_send(t->member.channel, &o->message, &targets);
     view_unref(v);
     link_remove(&o->link);
     timer_fini(&o->timer);
@@ -296,16 +290,16 @@ static void send_later(struct tomcat *t, enum session_event event, const char *i
 {
     struct outgoing *o = MEM_NEW(struct outgoing);
     struct buf b = {0};
-    int64_t now = loop_wall_ms(host_main(t->host));
+    int64_t now = loop_wall_ms(host_main(t->member.host));
 
     encode_message(event, id, now, body, has_body, &b);
     o->tomcat = t;
-    channel_stamp(t->channel, host_main(t->host),
+    channel_stamp(t->member.channel, host_main(t->member.host),
                   &o->message); /* the time of the request, not of the sending */
     o->message.options = SEND_USE_ACK;
     o->message.payload = blob_new(buf_span(&b));
     link_push_back(&t->outgoing, &o->link);
-    timer_init(&o->timer, host_main(t->host), send_now, o);
+    timer_init(&o->timer, host_main(t->member.host), send_now, o);
     uint32_t delay = world_rnd(t->world, 3) ? world_rnd(t->world, 5) : world_rnd(t->world, REORDER_MS);
     log_debug("tomcat %u: %s of %s at %lld, sent in %u ms", t->index, session_event_name(event), id,
               (long long)now, delay);
@@ -331,7 +325,7 @@ static void create(struct tomcat *t)
     struct own *o = &t->own[t->n_own++];
 
     *o = (struct own){.alive = true};
-    o->created_ms = o->access_ms = loop_wall_ms(host_main(t->host));
+    o->created_ms = o->access_ms = loop_wall_ms(host_main(t->member.host));
     snprintf(o->first, sizeof o->first, "T%u-%u.r%u", t->index, t->next_id++, t->index);
     memcpy(o->id, o->first, sizeof o->id);
     send_later(t, SESSION_CREATED, o->id, (struct span){0}, false);
@@ -399,7 +393,7 @@ void tomcat_step(struct tomcat *t)
     struct own *o = &t->own[world_rnd(t->world, t->n_own)];
     if (!o->alive)
         return;
-    o->access_ms = loop_wall_ms(host_main(t->host));
+    o->access_ms = loop_wall_ms(host_main(t->member.host));
     switch (world_rnd(t->world, 10)) {
     case 0:
         rename_own(t, o, false);
@@ -528,103 +522,29 @@ void tomcat_check_mover(struct tomcat *t, const struct world_mover *m)
 
 /* --- life --- */
 
-static void no_member(void *arg, struct member *m)
-{
-    (void)arg;
-    (void)m;
-}
-
-static void no_member_gone(void *arg, struct member *m, bool shutdown)
-{
-    (void)arg;
-    (void)m;
-    (void)shutdown;
-}
-
-static void no_caught_up(void *arg, struct member *m, bool lost)
-{
-    (void)arg;
-    (void)m;
-    (void)lost;
-}
-
-static void no_heartbeat(void *arg)
-{
-    (void)arg;
-}
-
-static int64_t alive_ms(void *arg)
-{
-    struct tomcat *t = arg;
-
-    return (int64_t)(loop_mono_ms(host_main(t->host)) - t->started_ms);
-}
-
 static void on_started(void *arg)
 {
     ((struct tomcat *)arg)->started = true;
 }
 
-static void set_text(char **field, const char *text)
-{
-    mem_free(*field);
-    *field = mem_strdup(text);
-}
-
 struct tomcat *tomcat_start(struct world *w, const char *ip, unsigned index, int64_t wall_offset_ms)
 {
-    static const struct channel_events events = {.on_message = on_message,
-                                                 .on_added = no_member,
-                                                 .on_disappeared = no_member_gone,
-                                                 .on_caught_up = no_caught_up,
-                                                 .on_heartbeat = no_heartbeat,
-                                                 .alive_ms = alive_ms};
     struct tomcat *t = MEM_NEW(struct tomcat);
 
     t->world = w;
     t->index = index;
-    t->host = sim_host_new(w->sim, ip, 1);
-    sim_host_set_wall_offset(t->host, wall_offset_ms);
     link_init(&t->outgoing);
     link_init(&t->replicas);
-    option_defaults(mcast_options, &t->mcast);
-    option_defaults(receiver_options, &t->receiver);
-    option_defaults(transmitter_options, &t->sender);
-    set_text(&t->receiver.address, ip);
-    t->receiver.allow_from.v =
-        mem_array(1, sizeof *t->receiver.allow_from.v); /* a Tomcat lets anybody connect */
-    t->receiver.allow_from.v[0] = mem_strdup("0.0.0.0/0");
-    t->receiver.allow_from.n = 1;
-    t->started_ms = loop_mono_ms_now(host_main(t->host));
-    struct channel_conf conf = {
-        .start_options = 15, .membership = &t->mcast, .receiver = &t->receiver, .sender = &t->sender};
-    if (channel_new(t->host, &conf, &events, t, &t->metrics, &t->diag, &t->channel) != ERR_OK ||
-        channel_start(t->channel, on_started, t, &t->diag) != ERR_OK)
+    if (!bare_member_start(&t->member, w->sim, ip, wall_offset_ms, on_message, on_started, t, &t->diag))
         world_fail(w, "tomcat %u does not start: %s", index, buf_cstr(&t->diag.text));
     return t;
-}
-
-static bool stopped_flag;
-
-static void on_stopped(void *arg)
-{
-    (void)arg;
-    stopped_flag = true;
-}
-
-static bool is_stopped(void *arg)
-{
-    (void)arg;
-    return stopped_flag;
 }
 
 void tomcat_stop(struct tomcat *t)
 {
     if (!t)
         return;
-    stopped_flag = false;
-    channel_stop(t->channel, 100, on_stopped, t);
-    if (!sim_run_until(t->world->sim, is_stopped, NULL, 60000))
+    if (!bare_member_stop(&t->member))
         world_fail(t->world, "tomcat %u does not stop", t->index);
     while (!link_is_alone(&t->outgoing)) {
         struct outgoing *o = CONTAINER_OF(t->outgoing.next, struct outgoing, link);
@@ -635,11 +555,7 @@ void tomcat_stop(struct tomcat *t)
     }
     while (!link_is_alone(&t->replicas))
         drop_replica(CONTAINER_OF(t->replicas.next, struct replica, link));
-    channel_free(t->channel);
-    sim_host_end(t->world->sim, t->host);
-    option_free(mcast_options, &t->mcast);
-    option_free(receiver_options, &t->receiver);
-    option_free(transmitter_options, &t->sender);
+    bare_member_free(&t->member);
     diag_fini(&t->diag);
     mem_free(t);
 }
