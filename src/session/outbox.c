@@ -63,7 +63,6 @@ static struct side side_of(const struct view *v, bool clusterd)
 /* Those who wait for a message with the changes of several. */
 struct shared {
     struct delivery delivery;
-    size_t n_results; /* that each of them expects */
     size_t n;
     struct delivery *waiting[];
 };
@@ -98,12 +97,9 @@ static void send_blob(struct manager *m, struct loop *loop, const struct change 
 /* What a drain has in hand. */
 struct round {
     struct queue *queue;
-    struct manager *manager;
-    struct view *view;
-    struct side nodes, tomcats;
+    struct side nodes;
     const struct queued *first; /* of those in the batch */
     size_t n;
-    const struct change *last;
 };
 
 /* One delivery for all who wait for the batch: their own one when only one does. The batch holds it until it
@@ -113,11 +109,10 @@ static struct shared *share(const struct round *r, size_t n_waiting)
     struct shared *s = mem_alloc(sizeof *s + n_waiting * sizeof *s->waiting);
 
     s->n = 0;
-    s->n_results = r->nodes.n;
     delivery_init(&s->delivery, NULL, on_shared);
     for (size_t i = 0; i < r->n; i++)
         if (r->first[i].delivery) {
-            delivery_expect(r->first[i].delivery, (int)s->n_results);
+            delivery_expect(r->first[i].delivery, (int)r->nodes.n);
             s->waiting[s->n++] = r->first[i].delivery;
         }
     return s;
@@ -138,12 +133,11 @@ static void send_batch(struct round *r)
         }
     if (n_waiting > 1)
         shared = share(r, n_waiting);
-    send_blob(r->manager, r->queue->loop, r->last, buf_span(&r->queue->batch), &r->nodes,
-              shared ? &shared->delivery : only);
+    send_blob(r->queue->outbox->manager, r->queue->loop, r->first[r->n - 1].change,
+              buf_span(&r->queue->batch), &r->nodes, shared ? &shared->delivery : only);
     if (shared)
         delivery_seal(&shared->delivery);
     buf_clear(&r->queue->batch);
-    r->first += r->n;
     r->n = 0;
 }
 
@@ -169,7 +163,6 @@ static void add_own(struct round *r, const struct queued *e)
     }
     change_encode(e->change, b);
     r->n++;
-    r->last = e->change;
     if (b->n >= BATCH_BYTES)
         send_batch(r);
 }
@@ -188,21 +181,21 @@ static void send_tomcat(struct manager *m, struct loop *loop, const struct chang
 static void send_all(struct queue *q)
 {
     struct manager *m = q->outbox->manager;
-    struct round r = {.queue = q, .manager = m, .view = channel_view(cluster_channel(m->cluster))};
+    struct view *v = channel_view(cluster_channel(m->cluster));
+    struct side tomcats = side_of(v, false);
+    struct round r = {.queue = q, .nodes = side_of(v, true)};
 
-    r.nodes = side_of(r.view, true);
-    r.tomcats = side_of(r.view, false);
     for (size_t i = 0; i < q->out.n; i++) {
         const struct queued *e = &q->out.v[i];
         if (r.nodes.n)
             add_own(&r, e);
-        if (r.tomcats.n && manager_is_tomcat_context(e->change->context))
-            send_tomcat(m, q->loop, e->change, &r.tomcats, e->delivery);
+        if (tomcats.n && manager_is_tomcat_context(e->change->context))
+            send_tomcat(m, q->loop, e->change, &tomcats, e->delivery);
     }
     send_batch(&r);
     mem_free(r.nodes.members);
-    mem_free(r.tomcats.members);
-    view_unref(r.view);
+    mem_free(tomcats.members);
+    view_unref(v);
 }
 
 static bool take(struct queue *q)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asking for state: when the node starts, when a context is seen for the first time, when a member comes
- * back; and whether this node is complete, which decides what it announces. Main loop only (but
- * transfer_why_incomplete). Mirrors DeltaManager.getAllClusterSessions.
+ * The first state transfer, and the next when one has failed: clusterd members are asked here, Tomcats in
+ * asking.c; and whether this node is complete, which decides what it announces. Main loop only (but
+ * transfer_why_incomplete and transfer_is_starting). Mirrors DeltaManager.getAllClusterSessions.
  */
 #ifndef CLUSTERD_SESSION_TRANSFER_H
 #define CLUSTERD_SESSION_TRANSFER_H
