@@ -172,7 +172,8 @@ class Sessions(NodeTest):
             with b.redis() as s:
                 wait_for('b has what was written', lambda: s.call('EXISTS', 'sess:longer'))
                 self.assertEqual(s.call('EXISTS', 'sess:string', 'sess:hash'), 0)
-                self.assertAlmostEqual(s.call('PTTL', 'sess:longer'), r.call('PTTL', 'sess:longer'), delta=200)
+                # Not aged they would be 3,000 apart; a busy machine may take its time between the two questions.
+                self.assertAlmostEqual(s.call('PTTL', 'sess:longer'), r.call('PTTL', 'sess:longer'), delta=1500)
 
     def test_sessions_larger_than_the_queue_are_transferred(self):
         a, b = self.cluster(2, options='use_ack', cluster_more='sender: {maxQueueBytes: 16m}')
