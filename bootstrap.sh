@@ -46,11 +46,9 @@ cmd pkg-config pkg-config
 pc libevent_core libevent-dev
 pc libevent_pthreads libevent-dev
 pc yaml-0.1 libyaml-dev
-pc libcrypto libssl-dev
 pc libpcre2-8 libpcre2-dev
 pc jansson libjansson-dev
 pc hiredis libhiredis-dev
-pc libsystemd libsystemd-dev
 '
 DEMO_NEEDS='
 cmd redis-cli redis-tools

@@ -1,49 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The calls of libsystemd; see journal.h. The journal is written as a stream and not by sd_journal_send(),
- * because a stream can be asked whether it would block; the journal adds unit, process and user to each line
- * by itself.
+ * systemd's two datagram protocols; see journal.h. Any thread. A datagram is addressed to the path each time,
+ * so that entries arrive again after the journal's socket was replaced. The manager's datagram may wait: a
+ * READY=1 that is lost would have systemd end a daemon that works.
  */
 #include "journal.h"
 
-#ifdef CLUSTERD_SYSTEMD
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
-#include <syslog.h>
-#include <systemd/sd-daemon.h>
-#include <systemd/sd-journal.h>
-
-int journal_open(void)
+/* The length of the address, or 0: it is too long. "@name" is a name without a file. */
+static socklen_t set_address(struct sockaddr_un *at, const char *path)
 {
-    int fd = sd_journal_stream_fd("clusterd", LOG_INFO, 1);
+    size_t n = strlen(path);
 
-    return fd < 0 ? -1 : fd;
+    *at = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (n >= sizeof at->sun_path)
+        return 0;
+    memcpy(at->sun_path, path, n);
+    if (*path == '@')
+        at->sun_path[0] = 0;
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
 }
 
-void journal_notify(const char *state)
+int journal_open(const char *path)
 {
-    sd_notify(0, state);
-}
+    struct sockaddr_un at;
+    socklen_t n = set_address(&at, path);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-int journal_is_built(void)
-{
-    return 1;
-}
-
-#else
-
-int journal_open(void)
-{
+    if (fd >= 0 && n && connect(fd, (struct sockaddr *)&at, n) == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
     return -1;
 }
 
+bool journal_send(int fd, const char *path, const char *entry, size_t n)
+{
+    struct sockaddr_un at;
+    socklen_t at_n = set_address(&at, path);
+
+    return sendto(fd, entry, n, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&at, at_n) == (ssize_t)n;
+}
+
 void journal_notify(const char *state)
 {
-    (void)state;
-}
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un at;
 
-int journal_is_built(void)
-{
-    return 0;
+    if (!path || (*path != '/' && *path != '@'))
+        return;
+    socklen_t n = set_address(&at, path);
+    int fd = n ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
+    if (fd < 0)
+        return;
+    while (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&at, n) < 0 && errno == EINTR)
+        ;
+    close(fd);
 }
-
-#endif

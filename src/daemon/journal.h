@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the daemon says to systemd: its log to the journal, its state to the manager. Without libsystemd at
- * build, or when systemd did not start us, nothing happens. Kept apart because systemd's headers define the
- * names of syslog, which are the names of our log levels too.
+ * What the daemon says to systemd: its log to the journal, its state to the manager. Both protocols are
+ * datagrams to a unix socket; systemd documents them for programs that speak them without its library
+ * (systemd.io/JOURNAL_NATIVE_PROTOCOL, sd_notify(3)). When systemd did not start us, nothing happens.
  */
 #ifndef CLUSTERD_DAEMON_JOURNAL_H
 #define CLUSTERD_DAEMON_JOURNAL_H
 
-/* A stream to the journal whose lines begin with "<priority>"; -1 when there is none. The caller closes it.
- */
-int journal_open(void);
+#include <stdbool.h>
+#include <stddef.h>
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
+/* A socket for journal_send(), which the caller closes; -1 when nobody listens at the path. */
+int journal_open(const char *path);
+/* One entry of the journal, lines "FIELD=value". Never waits: false when it could not be sent at once. */
+bool journal_send(int fd, const char *path, const char *entry, size_t n);
 /* Lines "NAME=value" to the service manager: READY=1, STATUS=..., STOPPING=1, EXTEND_TIMEOUT_USEC=... */
 void journal_notify(const char *state);
-/* Is libsystemd in this build? */
-int journal_is_built(void);
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * The sink of the log; see logger.h. Any thread, one at a time under the lock. Before each write poll() is
  * asked whether it would block: a pipe that is writable takes a whole line, because lines are shorter than
- * PIPE_BUF; so stderr, which may be shared with other processes, needs not be made non-blocking.
+ * PIPE_BUF; so stderr, which may be shared with other processes, needs not be made non-blocking. An entry of
+ * the journal is a datagram, which is sent at once or not at all.
  */
 #include "logger.h"
 
@@ -21,6 +22,8 @@ static bool put(struct logger *l, const char *text, size_t n)
 {
     struct pollfd p = {.fd = l->fd, .events = POLLOUT};
 
+    if (l->journal)
+        return journal_send(l->fd, l->journal, text, n);
     return poll(&p, 1, 0) == 1 && p.revents & POLLOUT && write(l->fd, text, n) == (ssize_t)n;
 }
 
@@ -31,6 +34,9 @@ static size_t format_head(const struct logger *l, enum log_level level, char *ou
         const char *name;
     } levels[] = {{3, "ERROR"}, {4, "WARN "}, {6, "INFO "}, {7, "DEBUG"}};
 
+    if (l->journal) /* a line has no line ends, so that these fields are always well formed */
+        return (size_t)snprintf(out, cap,
+                                "PRIORITY=%d\nSYSLOG_IDENTIFIER=clusterd\nMESSAGE=", levels[level].priority);
     if (l->priorities)
         return (size_t)snprintf(out, cap, "<%d>", levels[level].priority);
     if (!l->clock)
@@ -95,20 +101,26 @@ void logger_start_fd(struct logger *l, int fd, bool priorities)
     log_set_sink(sink, l);
 }
 
+bool logger_start_journal(struct logger *l, const char *path)
+{
+    int fd = journal_open(path);
+
+    if (fd < 0)
+        return false;
+    logger_start_fd(l, fd, false);
+    l->journal = path;
+    l->owns_fd = true;
+    return true;
+}
+
 bool logger_start(struct logger *l, enum logger_target target)
 {
     bool journal = is_journal(STDERR_FILENO);
 
-    logger_start_fd(l, STDERR_FILENO, journal);
-    if (target != LOGGER_JOURNAL || journal)
+    if (target == LOGGER_JOURNAL && !journal && logger_start_journal(l, JOURNAL_SOCKET))
         return true;
-    int fd = journal_open();
-    if (fd < 0)
-        return false;
-    l->fd = fd;
-    l->owns_fd = true;
-    l->priorities = true;
-    return true;
+    logger_start_fd(l, STDERR_FILENO, journal);
+    return target != LOGGER_JOURNAL || journal;
 }
 
 void logger_set_clock(struct logger *l, const struct loop *clock)

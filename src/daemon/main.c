@@ -68,7 +68,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->options = true;
         return 0;
     case 'V':
-        printf("clusterd %s%s\n", CLUSTERD_VERSION, journal_is_built() ? "" : " (without libsystemd)");
+        printf("clusterd %s\n", CLUSTERD_VERSION);
         exit(EXIT_FINE);
     case ARGP_KEY_ARG:
         argp_error(state, "too many words: %s; the configuration file is given with --config", arg);

@@ -46,6 +46,7 @@ uint64_t real_loop_mono_us_now(const struct loop *l);
 int64_t real_loop_wall_ms(const struct loop *l);
 int64_t real_loop_wall_ms_now(const struct loop *l);
 void real_loop_random(struct loop *l, void *out, size_t n);
+void real_loop_draw(void *out, size_t n); /* any thread: random bytes from the kernel */
 void real_loop_post(struct loop *l, struct task *t);
 void real_loop_attend(struct loop *l);
 

@@ -11,7 +11,6 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
-#include <openssl/rand.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -251,7 +250,7 @@ static void set_hash_key(void)
 {
     uint8_t key[16];
 
-    ASSERT(RAND_bytes(key, sizeof key) == 1);
+    real_loop_draw(key, sizeof key);
     hash_set_key(key);
 }
 

@@ -7,8 +7,9 @@
  */
 #include "real.h"
 
-#include <openssl/rand.h>
+#include <errno.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -92,17 +93,34 @@ void real_loop_own(struct real_loop *r)
     atomic_store_explicit(&r->owner, &this_thread, memory_order_relaxed);
 }
 
+/* The kernel's generator, which needs no library and no memory of ours. It never fails once it is seeded, and
+ * a signal may only cut a request of more than 256 bytes short. */
+void real_loop_draw(void *out, size_t n)
+{
+    uint8_t *to = out;
+
+    while (n > 0) {
+        ssize_t got = getrandom(to, n, 0);
+        if (got < 0) {
+            ASSERT(errno == EINTR);
+            continue;
+        }
+        to += got;
+        n -= (size_t)got;
+    }
+}
+
 /* Message ids need 16 bytes each, so the generator is asked for more at once. Bytes given out are wiped. */
 void real_loop_random(struct loop *l, void *out, size_t n)
 {
     struct real_loop *r = of(l);
 
     if (n > sizeof r->pool) {
-        ASSERT(n <= INT32_MAX && RAND_bytes(out, (int)n) == 1);
+        real_loop_draw(out, n);
         return;
     }
     if (n > r->pool_left) {
-        ASSERT(RAND_bytes(r->pool, sizeof r->pool) == 1);
+        real_loop_draw(r->pool, sizeof r->pool);
         r->pool_left = sizeof r->pool;
     }
     uint8_t *from = r->pool + sizeof r->pool - r->pool_left;
