@@ -86,28 +86,10 @@ def anonymous(pid):
     return 0
 
 
-class Process:
-    """A child process with a folder, a log and a pid by which it is ended."""
+class Running:
+    """What is measured of a process, whoever has started it."""
 
-    def __init__(self, stand, name, command, stdin=subprocess.DEVNULL, stdout=None, cpus=None, env=None):
-        self.name = name
-        self.dir = stand.dir / name
-        self.dir.mkdir(exist_ok=True)
-        self.log = interop.Log(self.dir / 'log')
-        self.peak = 0
-        self.cpu_used = 0.0
-        with open(self.log.path, 'ab') as log:
-            self.process = subprocess.Popen([*pinned(cpus), *map(str, command)], cwd=self.dir, stdin=stdin,
-                                            stdout=log if stdout is None else stdout, stderr=log,
-                                            env={**os.environ, **(env or {})})
-        stand.started.append(self)
-
-    @property
-    def pid(self):
-        return self.process.pid
-
-    def is_alive(self):
-        return self.process.poll() is None
+    peak, cpu_used = 0, 0.0
 
     def cpu(self):
         return cpu_s(self.pid)
@@ -127,6 +109,35 @@ class Process:
             self.peak, self.cpu_used = peak_rss(self.pid), self.cpu()
         except (OSError, ValueError, IndexError):
             pass
+
+
+class Forked(Running):
+    """Of a program that is in more than one process."""
+
+    def __init__(self, name, pid):
+        self.name, self.pid = name, pid
+
+
+class Process(Running):
+    """A child process with a folder, a log and a pid by which it is ended."""
+
+    def __init__(self, stand, name, command, stdin=subprocess.DEVNULL, stdout=None, cpus=None, env=None):
+        self.name = name
+        self.dir = stand.dir / name
+        self.dir.mkdir(exist_ok=True)
+        self.log = interop.Log(self.dir / 'log')
+        with open(self.log.path, 'ab') as log:
+            self.process = subprocess.Popen([*pinned(cpus), *map(str, command)], cwd=self.dir, stdin=stdin,
+                                            stdout=log if stdout is None else stdout, stderr=log,
+                                            env={**os.environ, **(env or {})})
+        stand.started.append(self)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def is_alive(self):
+        return self.process.poll() is None
 
     def end(self):
         if self.is_alive():
@@ -199,6 +210,30 @@ class Talker(Process):
             except (OSError, subprocess.TimeoutExpired):
                 self.process.kill()
                 self.process.wait(20)
+        self.process.stdout.close()
+
+
+class BareFront(Talker):
+    """bare_front: a server that does only what none can leave out, and the replica that it has forked."""
+
+    def __init__(self, stand, name, waits=False):
+        self.stand, self.front = stand, stand.free_port()
+        command = [stand.tools / 'bare_front', '--port', self.front, *(['--wait'] if waits else [])]
+        super().__init__(stand, name, command, self.front, wait=False)
+        self.replica = Forked(name.replace('-server', '-replica'), self.answer(60)['replica'])
+
+    def behind(self):
+        return int(redis_cli(self.front, 'BEHIND'))
+
+    def address(self):
+        return ['--port', self.front, '--password', PASSWORD]
+
+    def end(self):
+        if self.is_alive():
+            self.replica.account()
+            self.stand.account(self.replica.name, self.replica.cpu_used, self.replica.peak)
+        Process.end(self)
+        self.process.stdin.close()
         self.process.stdout.close()
 
 
@@ -281,6 +316,12 @@ def redis_server(stand):
     return link
 
 
+def redis_cli(port, *words):
+    done = subprocess.run(['redis-cli', '-p', str(port), '-a', PASSWORD, '--no-auth-warning', *words], check=False,
+                          capture_output=True, text=True, timeout=60)
+    return done.stdout.strip()
+
+
 class Redis(Process):
     """redis-server without persistence; with master=: its replica, complete when this returns."""
 
@@ -298,9 +339,7 @@ class Redis(Process):
             eventually(f'{name} has its master', lambda: 'master_link_status:up' in self.info('replication'), 60)
 
     def cli(self, *words):
-        done = subprocess.run(['redis-cli', '-p', str(self.front), '-a', PASSWORD, '--no-auth-warning', *words], check=False,
-                              capture_output=True, text=True, timeout=60)
-        return done.stdout.strip()
+        return redis_cli(self.front, *words)
 
     def is_up(self):
         check(self.is_alive(), f'{self.name} ended: {self.log.text()[-500:]}')

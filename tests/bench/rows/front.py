@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The front door beside Redis: both with one replica, both asked over TCP with a password by the same clients."""
+"""The front door beside Redis: both with one replica, both asked over TCP with a password by the same clients. `bare` is
+the limit: a server that reads, answers and passes on, and does nothing else (bare_front.c)."""
 
 import csv
 import functools
 
-from stand import PASSWORD, Cpu, Node, Redis, check, eventually
-from table import Row, less, more
+from stand import PASSWORD, BareFront, Cpu, Node, Redis, check, eventually
+from table import Figure, Row, less, more
 
 MCAST = {'async': 47010, 'sync,use_ack': 47011}
 KEYS = 100000
@@ -25,7 +26,10 @@ class Pair:
 
     def __init__(self, stand, kind, options='async', name=''):
         name = stand.fresh(name or kind)
-        if kind == 'redis':
+        if kind == 'bare':
+            self.server = BareFront(stand, name + '-server', waits=options != 'async')
+            self.replica = self.server.replica
+        elif kind == 'redis':
             self.server = Redis(stand, name + '-master')
             self.replica = Redis(stand, name + '-replica', master=self.server)
         else:
@@ -37,6 +41,9 @@ class Pair:
 
     def settle(self):
         """Until the replica has all that the server has."""
+        if isinstance(self.server, BareFront):
+            eventually('the replica has caught up', lambda: self.server.behind() == 0)
+            return
         if isinstance(self.server, Redis):
             eventually('the replica has caught up',
                        lambda: self.server.offset('master_repl_offset') <= self.replica.offset('slave_repl_offset'))
@@ -70,7 +77,7 @@ def benchmark(stand, server, words, count, pipeline):
 def command(stand, peer, name, pipeline):
     p = pair(stand, peer)
     count = stand.pick(100000 if pipeline == 1 else 400000, 1000)
-    if name == 'GET':
+    if name == 'GET' and peer != 'bare':
         stand.get((peer, 'filled'), lambda: benchmark(stand, p.server, COMMANDS['SET'], stand.pick(300000, 1000), 16))
     with Cpu(p.server, p.replica) as cpu:
         got = benchmark(stand, p.server, COMMANDS[name], count, pipeline)
@@ -81,7 +88,7 @@ def command(stand, peer, name, pipeline):
 def acknowledged(stand, peer, clients, cpus=None):
     """SET that is answered when the member, or the replica, has it."""
     count = stand.pick(5000 if clients == 1 else 40000, 200)
-    if peer == 'bare':
+    if peer == 'bare' and clients == 1:
         got = stand.bare('pong', '--bytes', 1024, '--hops', 2, '--count', count, cpus=cpus)
         return {'p50': got['p50_us'], 'p99': got['p99_us'], 'writes': got['per_s'], 'server CPU': got['cpu_us']}
     p = pair(stand, peer, 'async' if peer == 'redis' else 'sync,use_ack')
@@ -96,24 +103,31 @@ def acknowledged(stand, peer, clients, cpus=None):
             'replica CPU': cpu.each[1] * 1e6 / count, 'client CPU': got['cpu_s'] * 1e6 / count}
 
 
+def limit(name, unit, is_more=True):
+    """What is left beside Redis when a server does nothing: no server gets farther."""
+    return Figure(name, unit, of='redis', more=is_more, whose='bare')
+
+
 def commands(name, pipeline):
     single = pipeline == 1
     return Row(f'front-{name.lower()}-{pipeline}', f'{name} 1 KiB, {CLIENTS} clients, pipeline {pipeline}',
-               ('clusterd', 'redis'), functools.partial(command, name=name, pipeline=pipeline),
+               ('clusterd', 'redis', 'bare'), functools.partial(command, name=name, pipeline=pipeline),
                (more('commands', 'commands/s', 1.0 if single else 1.25, 'redis'), less('p50', 'us', None, 'redis'),
                 less('p99', 'us', 1.0, 'redis'), less('server CPU', 'us/command', 0.8 if single else None, 'redis'),
-                less('replica CPU', 'us/command', None, 'redis')))
+                less('replica CPU', 'us/command', None, 'redis'), limit('commands', 'commands/s'),
+                limit('server CPU', 'us/command', False)))
 
 
 def waits(clients, cpus, where):
     single = clients == 1
     return Row(f'front-acked-{clients}-{"pinned" if cpus else "free"}',
                f'SET sync,use_ack / SET + WAIT 1, {clients} client{"" if single else "s"}, {where}',
-               ('clusterd', 'redis', 'bare') if single else ('clusterd', 'redis'),
+               ('clusterd', 'redis', 'bare'),
                functools.partial(acknowledged, clients=clients, cpus=cpus),
                (less('p50', 'us', (0.7 if cpus else 0.95) if single else None, 'redis'), less('p99', 'us', None, 'redis'),
                 more('writes', 'writes/s', None if single else 3.0, 'redis'), less('server CPU', 'us/write', None, 'redis'),
-                less('replica CPU', 'us/write', None, 'redis'), less('client CPU', 'us/write', None, 'redis')),
+                less('replica CPU', 'us/write', None, 'redis'), less('client CPU', 'us/write', None, 'redis'),
+                *([] if single else [limit('writes', 'writes/s'), limit('server CPU', 'us/write', False)])),
                note='the client shares the cores: what it needs itself bounds what a server can gain')
 
 
