@@ -389,26 +389,54 @@ static void let_age(struct change *c, int64_t age_ms)
             c->entries[i].number -= age_ms < c->entries[i].number ? age_ms : c->entries[i].number;
 }
 
+/* Takes up to `max` changes out of a message body. *n = how many, *without = how many more have no context.
+ * What came before an error is there all the same. */
+static enum err decode_some(struct manager *m, struct rd *in, struct change **out, size_t max, size_t *n,
+                            size_t *without)
+{
+    *n = *without = 0;
+    while (*n < max && rd_left(in)) {
+        enum err e = change_decode(in, manager_to_context, m->table, &out[*n]);
+        if (e == ERR_FULL)
+            ++*without; /* a context too many: the rest goes on */
+        else if (e == ERR_OK)
+            ++*n;
+        else
+            return e;
+    }
+    return ERR_OK;
+}
+
+static void warm(struct manager *m, struct change *const *changes, size_t n)
+{
+    struct table_name names[TABLE_WARM_MAX];
+
+    for (size_t i = 0; i < n; i++)
+        names[i] = (struct table_name){changes[i]->context, changes[i]->id};
+    table_warm(m->table, names, n);
+}
+
 /* The changes of a message body, up to the first that cannot be read. n = how many that were. */
 static enum err apply_all(struct manager *m, const struct received *r, struct rd *in, uint64_t *n)
 {
     int64_t age_ms = manager_age(m, r->loop, r->timestamp);
+    struct change *some[TABLE_WARM_MAX];
+    size_t n_some, n_without;
+    enum err e = ERR_OK;
 
-    while (rd_left(in)) {
-        struct change *c;
-        enum err e = change_decode(in, manager_to_context, m->table, &c);
-        if (e == ERR_OK || e == ERR_FULL)
-            ++*n;
-        if (e == ERR_FULL)
-            continue; /* a context too many: the rest goes on */
-        TRY(e);
-        if (manager_knows_time(m))
-            manager_hear_time(m, r->loop, c->version.time_ms);
-        let_age(c, age_ms);
-        apply(m, r, c);
-        change_unref(c);
+    while (e == ERR_OK && rd_left(in)) {
+        e = decode_some(m, in, some, TABLE_WARM_MAX, &n_some, &n_without);
+        *n += n_some + n_without;
+        warm(m, some, n_some);
+        for (size_t i = 0; i < n_some; i++) {
+            if (manager_knows_time(m))
+                manager_hear_time(m, r->loop, some[i]->version.time_ms);
+            let_age(some[i], age_ms);
+            apply(m, r, some[i]);
+            change_unref(some[i]);
+        }
     }
-    return ERR_OK;
+    return e;
 }
 
 static enum err on_own(void *arg, const struct received *r, uint8_t kind, struct span body)

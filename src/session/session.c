@@ -244,12 +244,12 @@ static void set_life(struct session_room *r, struct version life, struct version
     set_created(r->s, created_wall_ms);
 }
 
-static bool raise_floor(struct session *s, struct version floor)
+static bool raise_floor(struct session_room *r, struct version floor)
 {
-    if (version_cmp(floor, session_floor(s)) <= 0)
+    if (version_cmp(floor, session_floor(r->s)) <= 0)
         return false;
-    session_drop_below(s, floor);
-    set_floor(s, floor);
+    session_drop_below(r, floor);
+    set_floor(r->s, floor);
     return true;
 }
 
@@ -272,7 +272,7 @@ static bool merge_life(struct session_room *r, const struct change *c)
         return true;
     }
     /* What is below the floor goes first: it needs no version of its own then. */
-    session_drop_below(r->s, floor);
+    session_drop_below(r, floor);
     set_life(r, c->life, floor, c->created_wall_ms ? c->created_wall_ms : session_created(r->s));
     r->s->life_kind = CHANGE_LIFE_OPEN;
     r->s->kind = SESSION_LIVE;
@@ -313,8 +313,8 @@ static bool merge(struct session_room *r, uint64_t key, const struct change *c, 
     bool changed = merge_life(r, c);
 
     if (r->s->kind == SESSION_GRAVE)
-        return raise_floor(r->s, c->floor) || changed;
-    changed |= raise_floor(r->s, c->floor);
+        return raise_floor(r, c->floor) || changed;
+    changed |= raise_floor(r, c->floor);
     struct version floor = session_floor(r->s);
     for (size_t i = 0; i < c->n; i++)
         changed |= merge_entry(r, &c->entries[i], floor, now);

@@ -99,6 +99,8 @@ size_t session_bytes(const struct session *s); /* memory it holds, about */
 
 /* One after the other, also removed ones: *at from 0; false ends. */
 bool session_next(const struct session *s, size_t *at, struct entry *e);
+/* Has what stands behind the session brought into the caches; see table_warm(). */
+void session_warm(const struct session *s);
 bool session_find(const struct session *s, enum entry_kind kind, struct span name,
                   struct entry *e); /* also removed ones */
 /* Is there a present one? Takes it out. */
@@ -113,6 +115,7 @@ struct version session_latest(const struct session *s);
 struct session_room {
     struct session *s;
     size_t block;
+    struct blob *spare; /* a value that was let go */
 };
 struct session_room session_open(struct session *s, const struct change *first); /* first: just made for it */
 struct session *session_close(struct session_room *r); /* gives back what is too much */
@@ -120,7 +123,7 @@ struct session *session_close(struct session_room *r); /* gives back what is too
 void session_put(struct session_room *r, const struct entry *old, const struct change_entry *ce,
                  struct table_now now);
 void session_set_number(struct session *s, const struct entry *e, int64_t number);
-void session_drop_below(struct session *s, struct version floor);
+void session_drop_below(struct session_room *r, struct version floor);
 void session_drop_entries(struct session *s);
 /* Drops what was kept only for late messages and is older than keep_ms. */
 void session_forget_removed(struct session *s, uint64_t mono_ms, uint64_t keep_ms);

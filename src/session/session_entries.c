@@ -20,6 +20,10 @@
 
 enum { E_KIND = 7, E_PRESENT = 8, E_OWN = 16, E_STRING = 32, E_NAME = 64 };
 
+/* A processor that sees so many lines asked for in a row fetches the next ones by itself. */
+#define CACHE_LINE 64
+#define WARM_LINES 3
+
 #define VALUE_LEN   8
 #define VERSION_LEN sizeof(struct version)
 #define ENTRY_MIN   (1 + VALUE_LEN)
@@ -146,6 +150,16 @@ bool session_next(const struct session *s, size_t *at, struct entry *e)
     take_out(s, *at, e);
     *at += e->size;
     return true;
+}
+
+void session_warm(const struct session *s)
+{
+    struct entry e;
+    size_t at = 0;
+
+    if (session_next(s, &at, &e) && e.value)
+        for (int i = 0; i < WARM_LINES; i++)
+            __builtin_prefetch((const uint8_t *)e.value + i * CACHE_LINE);
 }
 
 /* Writes an entry of which there is room: all of it, or with name.p NULL all but its name. */
@@ -321,7 +335,7 @@ struct version session_latest(const struct session *s)
 
 struct session_room session_open(struct session *s, const struct change *first)
 {
-    return (struct session_room){s, block_of(s, first ? change_room(first) : s->used)};
+    return (struct session_room){s, block_of(s, first ? change_room(first) : s->used), NULL};
 }
 
 static void make_room(struct session_room *r, size_t used)
@@ -341,6 +355,8 @@ struct session *session_close(struct session_room *r)
     if (need < r->block)
         r->s = mem_realloc(r->s, need);
     r->block = need;
+    blob_unref(r->spare);
+    r->spare = NULL;
     return r->s;
 }
 
@@ -404,10 +420,30 @@ static void add_to_index(struct session_room *r, size_t at, const struct change_
     index_all(r->s, n);
 }
 
+/* Values that are let go are often followed by one of the same size. Its bytes then go where the last one's
+ * were: else the new value, which is in the caches, would stay, and what is freed is a block that is not,
+ * among others that are not. */
+static void let_go(struct session_room *r, struct blob *value)
+{
+    if (!value)
+        return;
+    blob_unref(r->spare);
+    r->spare = value;
+}
+
+static struct blob *keep_value(struct session_room *r, struct blob *value)
+{
+    struct blob *kept = r->spare;
+
+    if (!value || !kept || !blob_refill(kept, blob_span(value)))
+        return blob_ref(value);
+    r->spare = NULL;
+    return kept;
+}
+
 void session_put(struct session_room *r, const struct entry *old, const struct change_entry *ce,
                  struct table_now now)
 {
-    struct blob *gone = old ? old->value : NULL;
     struct entry e = {.kind = ce->kind,
                       .present = ce->present,
                       .name = ce->name,
@@ -425,13 +461,14 @@ void session_put(struct session_room *r, const struct entry *old, const struct c
     if (size != had)
         memmove(p + size, p + had, s->used - at - had);
     s->used = s->used + size - had;
-    blob_ref(e.value);
-    write_again(s, at, &e, own);
     if (is_number(e.kind))
         s->timed = true;
     if (has_index(s))
         account(s->rare, old, &e);
-    blob_unref(gone);
+    if (old)
+        let_go(r, old->value);
+    e.value = keep_value(r, e.value);
+    write_again(s, at, &e, own);
     if (!old)
         add_to_index(r, at, ce);
 }
@@ -446,14 +483,15 @@ void session_set_number(struct session *s, const struct entry *e, int64_t number
 
 /* Keeps those of which `keeps` is true; the others move up. */
 typedef bool (*keeps_fn)(const struct entry *e, const void *arg);
-static void keep_entries(struct session *s, keeps_fn keeps, const void *arg)
+static void keep_entries(struct session_room *r, keeps_fn keeps, const void *arg)
 {
+    struct session *s = r->s;
     struct entry e;
     size_t kept = 0, n = 0;
 
     for (size_t at = 0; session_next(s, &at, &e);) {
         if (!keeps(&e, arg)) {
-            blob_unref(e.value);
+            let_go(r, e.value);
             continue;
         }
         if (kept != e.at)
@@ -475,9 +513,9 @@ static bool is_not_below(const struct entry *e, const void *arg)
     return version_cmp(e->version, *(const struct version *)arg) >= 0;
 }
 
-void session_drop_below(struct session *s, struct version floor)
+void session_drop_below(struct session_room *r, struct version floor)
 {
-    keep_entries(s, is_not_below, &floor);
+    keep_entries(r, is_not_below, &floor);
 }
 
 void session_drop_entries(struct session *s)
@@ -506,6 +544,7 @@ static bool is_to_keep(const struct entry *e, const void *arg)
 void session_forget_removed(struct session *s, uint64_t mono_ms, uint64_t keep_ms)
 {
     struct age a = {mono_ms, keep_ms};
+    struct session_room r = session_open(s, NULL);
 
-    keep_entries(s, is_to_keep, &a);
+    keep_entries(&r, is_to_keep, &a); /* removed entries have no values */
 }

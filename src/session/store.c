@@ -56,6 +56,21 @@ void *store_find(const struct store *s, uint64_t stable, struct span key)
     return htab_find(&s->dir[dir_place(s, stable)]->items, key);
 }
 
+void store_warm(const struct store *s, uint64_t stable)
+{
+    __builtin_prefetch(s->dir[dir_place(s, stable)]);
+}
+
+void store_warm_place(const struct store *s, uint64_t stable, uint32_t tag)
+{
+    htab_warm(&s->dir[dir_place(s, stable)]->items, tag);
+}
+
+void *store_guess(const struct store *s, uint64_t stable, uint32_t tag)
+{
+    return htab_guess(&s->dir[dir_place(s, stable)]->items, tag);
+}
+
 static bool double_dir(struct store *s)
 {
     size_t n = (size_t)1 << s->depth;

@@ -35,6 +35,11 @@ struct store {
 void store_init(struct store *s, htab_key_fn key, store_stable_fn stable, void *arg);
 void store_fini(struct store *s); /* not the items */
 void *store_find(const struct store *s, uint64_t stable, struct span key);
+/* For looking ahead, in this order, and other items' steps in between: the part, the item's place in it, the
+ * item; see htab_warm(). */
+void store_warm(const struct store *s, uint64_t stable);
+void store_warm_place(const struct store *s, uint64_t stable, uint32_t tag);
+void *store_guess(const struct store *s, uint64_t stable, uint32_t tag);
 void store_put(struct store *s, uint64_t stable, void *item);
 void store_remove(struct store *s, uint64_t stable, struct span key);
 void store_moved(struct store *s, uint64_t stable, uintptr_t from, void *to);

@@ -234,10 +234,10 @@ void table_context_route(struct table *t, struct context *c, unsigned database, 
     r->prefixed[at] = c;
 }
 
-struct context *table_route_key(struct table *t, unsigned database, struct span key, struct span *id)
+struct context *table_route_known(struct table *t, unsigned database, struct span key, struct span *id)
 {
     ASSERT(database < TABLE_DATABASES);
-    struct route *r = &t->routes[database];
+    const struct route *r = &t->routes[database];
 
     for (size_t i = 0; i < r->n; i++) {
         struct context *c = r->prefixed[i];
@@ -247,11 +247,16 @@ struct context *table_route_key(struct table *t, unsigned database, struct span 
         }
     }
     *id = key;
-    struct context *rest = atomic_load_explicit(&r->rest, memory_order_acquire);
-    if (!rest) {
-        char name[16];
-        snprintf(name, sizeof name, "redis/%u", database);
-        rest = table_context_add(t, span_str(name));
-    }
-    return rest;
+    return atomic_load_explicit(&r->rest, memory_order_acquire);
+}
+
+struct context *table_route_key(struct table *t, unsigned database, struct span key, struct span *id)
+{
+    struct context *c = table_route_known(t, database, key, id);
+    char name[16];
+
+    if (c)
+        return c;
+    snprintf(name, sizeof name, "redis/%u", database);
+    return table_context_add(t, span_str(name));
 }

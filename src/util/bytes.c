@@ -178,6 +178,18 @@ struct blob *blob_new(struct span s)
     return b;
 }
 
+bool blob_refill(struct blob *b, struct span s)
+{
+    size_t need = sizeof *b + s.n, room = mem_room(b);
+
+    if (need > room || need < room - room / 8 || atomic_load_explicit(&b->refs, memory_order_acquire) != 1)
+        return false;
+    b->n = (uint32_t)s.n;
+    if (s.n)
+        memcpy(b->p, s.p, s.n);
+    return true;
+}
+
 struct blob *blob_ref(struct blob *b)
 {
     if (b)

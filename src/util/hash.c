@@ -108,7 +108,7 @@ void htab_fini(struct htab *t)
     *t = (struct htab){.key = t->key};
 }
 
-static uint32_t tag_of(struct span key)
+uint32_t htab_tag(struct span key)
 {
     uint32_t tag = (uint32_t)(hash_keyed(key) >> 32);
 
@@ -130,11 +130,31 @@ static size_t slot_of(const struct htab *t, struct span key)
 {
     if (t->n == 0)
         return (size_t)-1;
-    uint32_t tag = tag_of(key);
+    uint32_t tag = htab_tag(key);
     for (size_t i = home_of(tag, t->cap); t->tags[i] != EMPTY; i = behind(i, t->cap))
         if (t->tags[i] == tag && span_eq(t->key(t->slots[i]), key))
             return i;
     return (size_t)-1;
+}
+
+void htab_warm(const struct htab *t, uint32_t tag)
+{
+    size_t i = home_of(tag, t->cap);
+
+    if (t->n == 0)
+        return;
+    __builtin_prefetch(&t->tags[i]);
+    __builtin_prefetch(&t->slots[i]);
+}
+
+void *htab_guess(const struct htab *t, uint32_t tag)
+{
+    if (t->n == 0)
+        return NULL;
+    for (size_t i = home_of(tag, t->cap); t->tags[i] != EMPTY; i = behind(i, t->cap))
+        if (t->tags[i] == tag)
+            return t->slots[i];
+    return NULL;
 }
 
 static void place(struct htab *t, void *item, uint32_t tag)
@@ -182,7 +202,7 @@ static void put(struct htab *t, void *item, uint32_t tag)
 
 void htab_put(struct htab *t, void *item)
 {
-    put(t, item, tag_of(t->key(item)));
+    put(t, item, htab_tag(t->key(item)));
 }
 
 static void take_out(struct htab *t, size_t i)
@@ -207,7 +227,7 @@ void *htab_remove(struct htab *t, struct span key)
 
 void htab_moved(struct htab *t, uintptr_t from, void *to)
 {
-    uint32_t tag = tag_of(t->key(to));
+    uint32_t tag = htab_tag(t->key(to));
 
     for (size_t i = home_of(tag, t->cap); t->tags[i] != EMPTY; i = behind(i, t->cap))
         if (t->tags[i] == tag && (uintptr_t)t->slots[i] == from) {

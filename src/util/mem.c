@@ -71,6 +71,11 @@ char *mem_printf(const char *fmt, ...)
     return text;
 }
 
+size_t mem_room(void *p)
+{
+    return malloc_usable_size(p);
+}
+
 void mem_free(void *p)
 {
     free(p);

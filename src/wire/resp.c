@@ -13,6 +13,7 @@
 
 #define KEEP_WORDS            64 /* memory that a parser keeps between requests */
 #define KEEP_TEXT             4096
+#define PEEK_WORDS            64
 #define UNAUTHENTICATED_WORDS 10
 #define UNAUTHENTICATED_BULK  16384
 
@@ -282,6 +283,41 @@ enum err resp_parse(struct resp_parser *p, struct span in)
         TRY(read_multibulk_head(p, in));
     }
     return read_words(p, in);
+}
+
+/* "<type><number>\r\n" at *at, a number without a sign of at most 8 digits. */
+static bool peek_head(struct span in, size_t *at, char type, size_t *n)
+{
+    size_t i = *at, v = 0;
+
+    if (in.n - i < 4 || in.p[i] != (uint8_t)type)
+        return false;
+    for (size_t end = i + 9 < in.n ? i + 9 : in.n; ++i < end && in.p[i] >= '0' && in.p[i] <= '9';)
+        v = 10 * v + (in.p[i] - '0');
+    if (in.n - i < 2 || in.p[i] != '\r')
+        return false;
+    *at = i + 2;
+    *n = v;
+    return true;
+}
+
+bool resp_peek(struct span in, struct span *key, size_t *used)
+{
+    size_t at = 0, n_words, n;
+    struct span second = {NULL, 0};
+
+    if (!peek_head(in, &at, '*', &n_words) || n_words > PEEK_WORDS)
+        return false;
+    for (size_t i = 0; i < n_words; i++) {
+        if (!peek_head(in, &at, '$', &n) || in.n - at < n + 2)
+            return false;
+        if (i == 1)
+            second = span_of(in.p + at, n);
+        at += n + 2;
+    }
+    *key = second;
+    *used = at;
+    return true;
 }
 
 /* "<type><number>\r\n" */

@@ -139,6 +139,17 @@ static void check_rpc(struct span in)
     buf_fini(&bytes);
 }
 
+/* What is said to be a value's text is what value_text() makes of it. */
+static void check_plain(struct span value)
+{
+    struct span plain;
+    struct buf text = {0};
+
+    if (value_plain(value, &plain))
+        ASSERT(value_text(value, 0, &text) == ERR_OK && span_eq(buf_span(&text), plain));
+    buf_fini(&text);
+}
+
 static void check_value(const struct blob *value)
 {
     struct java *j = java_new(blob_span(value), NULL);
@@ -151,6 +162,7 @@ static void check_value(const struct blob *value)
     paste_twice(value);
     check_as(blob_span(value));
 
+    check_plain(blob_span(value));
     enum value_kind kind = value_kind(blob_span(value));
     enum err e = value_text(blob_span(value), 1 << 16, &text);
     ASSERT(kind != VALUE_BROKEN && kind != VALUE_NULL);
@@ -185,6 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (java_root_class(in, &name) == ERR_OK)
         ASSERT(name.p >= data && name.p + name.n <= data + size);
     check_rpc(in);
+    check_plain(in);
     check_from_bytes(in);
     check_as(in);
     read_fields(in);

@@ -48,6 +48,8 @@ void table_set_defaults(struct table *t, const struct manager_conf *defaults);
 void table_context_route(struct table *t, struct context *c, unsigned database, struct span prefix);
 /* The context and session id of a front-door key in a database, 0..15. Longest prefix wins. */
 struct context *table_route_key(struct table *t, unsigned database, struct span key, struct span *id);
+/* The same, but NULL where the context would have to be made. */
+struct context *table_route_known(struct table *t, unsigned database, struct span key, struct span *id);
 
 /* Times of one call, all of the calling loop. */
 struct table_now {
@@ -55,6 +57,16 @@ struct table_now {
     int64_t wall_ms; /* loop_steady_ms(): wall time that does not jump */
 };
 struct table_now table_now(const struct loop *l);
+
+/* Tells that these sessions will be looked at next. Each of them lies in memory that no cache has, behind
+ * three or four pointers; asked for together they come while the processor would wait for the first one.
+ * Changes nothing. For one name there is nothing to gain. */
+#define TABLE_WARM_MAX 16
+struct table_name {
+    const struct context *context;
+    struct span id;
+};
+void table_warm(struct table *t, const struct table_name *names, size_t n); /* at most TABLE_WARM_MAX */
 
 enum table_result {
     TABLE_APPLIED, /* something changed */

@@ -17,6 +17,8 @@ char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull));
 char *mem_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull)); /* adds the NUL */
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
 void mem_free(void *p);
+/* Bytes that may be used of a block; the allocator rounds up. */
+size_t mem_room(void *p);
 
 /* Once, before threads start: how many of them will allocate much at the same time. */
 void mem_tune(unsigned threads);

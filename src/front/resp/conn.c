@@ -345,6 +345,21 @@ static void want_more(struct conn *c, size_t have)
         protocol_error(c, "too much unfinished input of all clients (maxBufferBytes)");
 }
 
+/* The sessions that the next requests of a pipeline are about will be needed soon. */
+static void look_ahead(struct conn *c, struct span in)
+{
+    struct table_name names[TABLE_WARM_MAX];
+    struct span key;
+    size_t n = 0, used;
+
+    for (int i = 0; i < TABLE_WARM_MAX && resp_peek(in, &key, &used); i++) {
+        names[n].context = table_route_known(c->front->table, c->db, key, &names[n].id);
+        n += names[n].context && names[n].id.n;
+        in = span_of(in.p + used, in.n - used);
+    }
+    table_warm(c->front->table, names, n);
+}
+
 static bool may_go_on(const struct conn *c)
 {
     return !c->closing && !c->stalled && !is_too_much(c, c->out->n + stream_queued(c->stream));
@@ -370,6 +385,8 @@ static size_t execute(struct conn *c, struct span in)
             protocol_error(c, c->parser.error);
             return in.n;
         }
+        if (n % TABLE_WARM_MAX == 0 && c->parser.used < rest.n)
+            look_ahead(c, rest);
         c->reply_at = c->out->n;
         if (resp_count(&c->parser)) {
             struct words words = {&c->parser, rest, resp_count(&c->parser)};
@@ -597,31 +614,14 @@ const char *conn_peer_text(const struct conn *c, char out[ADDR_TEXT_MAX + 8])
     return out;
 }
 
-/* Strings and byte arrays, nearly all there is, go straight into the output. */
-static bool write_plain(struct buf *out, struct span value)
-{
-    size_t at = out->n, n = 0;
-
-    if (value_text_size(value, &n) != ERR_OK)
-        return false;
-    buf_reserve(out, n + 32);
-    resp_bulk_head(out, n);
-    size_t from = out->n;
-    if (value_text(value, CONN_TEXT_MAX, out) == ERR_OK && out->n - from == n) {
-        wr_text(out, "\r\n");
-        return true;
-    }
-    out->n = at;
-    return false;
-}
-
 void conn_value(struct conn *c, const struct blob *value)
 {
     struct buf text = {0};
+    struct span plain;
 
-    if (write_plain(c->out, blob_span(value)))
-        return;
-    if (value_text(blob_span(value), CONN_TEXT_MAX, &text) == ERR_OK)
+    if (value_plain(blob_span(value), &plain))
+        conn_bulk(c, plain);
+    else if (value_text(blob_span(value), CONN_TEXT_MAX, &text) == ERR_OK)
         conn_bulk(c, buf_span(&text));
     else
         conn_null(c);

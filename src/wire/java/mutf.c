@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Modified UTF-8 to UTF-8 and back; see mutf.h. Most texts of a cluster are ASCII, where both forms are the
- * same bytes: eight of them are looked at in one step, and only the rest is decoded unit by unit.
+ * same bytes: many of them are looked at in one step, and only the rest is decoded unit by unit.
  */
 #include "clusterd/wire/mutf.h"
 
@@ -29,9 +29,11 @@ static size_t ascii_prefix(struct span s)
     const uint64_t ones = UINT64_C(0x0101010101010101), tops = UINT64_C(0x8080808080808080);
     size_t i = 0;
 
-    for (uint64_t v; s.n - i >= sizeof v; i += sizeof v) {
-        memcpy(&v, s.p + i, sizeof v);
-        if ((v | (v - ones)) & tops) /* a byte above 7F, or (perhaps) a zero byte */
+    for (uint64_t v[4]; s.n - i >= sizeof v; i += sizeof v) {
+        memcpy(v, s.p + i, sizeof v);
+        uint64_t tested =
+            (v[0] | (v[0] - ones)) | (v[1] | (v[1] - ones)) | (v[2] | (v[2] - ones)) | (v[3] | (v[3] - ones));
+        if (tested & tops) /* a byte above 7F, or (perhaps) a zero byte */
             break;
     }
     while (i < s.n && s.p[i] && s.p[i] < 0x80)

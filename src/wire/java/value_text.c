@@ -420,6 +420,29 @@ static bool quick_content(struct span value, bool *is_text, struct span *content
     return true;
 }
 
+static uint64_t big_endian(const uint8_t *p, size_t n)
+{
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < n; i++)
+        v = v << 8 | p[i];
+    return v;
+}
+
+bool value_plain(struct span value, struct span *text)
+{
+    struct span content;
+    bool is_text;
+
+    if (!quick_content(value, &is_text, &content))
+        return false;
+    size_t n_length = !is_text ? 4 : value.p[sizeof KNOWN_HEADER - 1] == 0x74 ? 2 : 8;
+    if (big_endian(content.p - n_length, n_length) != content.n || (is_text && !mutf_is_plain(content)))
+        return false;
+    *text = content;
+    return true;
+}
+
 enum err value_text_size(struct span value, size_t *n)
 {
     struct span content;

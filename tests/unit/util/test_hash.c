@@ -46,7 +46,10 @@ static void expect_all(const struct htab *t)
     size_t at = 0, n = 0, in = 0;
 
     for (int i = 0; i < ITEMS; i++) {
-        ck_assert_ptr_eq(htab_find(t, span_str(items[i].id)), items[i].in ? &items[i] : NULL);
+        struct span id = span_str(items[i].id);
+        ck_assert_ptr_eq(htab_find(t, id), items[i].in ? &items[i] : NULL);
+        htab_warm(t, htab_tag(id));
+        ck_assert(htab_guess(t, htab_tag(id)) || !items[i].in);
         items[i].seen = 0;
         in += items[i].in;
     }

@@ -2,6 +2,7 @@
 /*
  * The Redis protocol: requests whole and in pieces, Redis' error texts, limits, recorded clients, replies.
  */
+#include "clusterd/util/mem.h"
 #include "clusterd/wire/resp.h"
 
 #include "support/suite.h"
@@ -29,6 +30,26 @@ static void words_text(const struct resp_parser *p, struct span in, struct buf *
     }
 }
 
+/* Looking ahead sees what the parser sees, of multibulk requests that are not too long, once they are whole.
+ */
+static void expect_peek(const struct resp_parser *p, struct span in)
+{
+    struct span key;
+    size_t used;
+    bool usual = in.n > 1 && in.p[0] == '*' && in.p[1] != '-';
+
+    ck_assert_int_eq(resp_peek(in, &key, &used), usual);
+    if (!usual)
+        return;
+    ck_assert_uint_eq(used, p->used);
+    ck_assert(span_eq(key, resp_count(p) > 1 ? resp_word(p, in, 1) : (struct span){NULL, 0}));
+    for (size_t n = 0; n < p->used; n++) {
+        uint8_t *part = n ? memcpy(mem_alloc(n), in.p, n) : NULL; /* so that a byte too far is noticed */
+        ck_assert(!resp_peek(span_of(part, n), &key, &used));
+        mem_free(part);
+    }
+}
+
 /* One request in one piece. */
 static void parses(struct span in, const char *want)
 {
@@ -39,6 +60,7 @@ static void parses(struct span in, const char *want)
     words_text(&p, in, &got);
     ck_assert_str_eq(buf_cstr(&got), want);
     ck_assert_uint_eq(p.used, in.n);
+    expect_peek(&p, in);
     buf_fini(&got);
     resp_fini(&p);
 }

@@ -75,6 +75,61 @@ START_TEST(from_bytes)
 }
 END_TEST
 
+static bool plain_is(struct span value, const char *text)
+{
+    struct span plain;
+
+    return value_plain(value, &plain) && span_eq(plain, span_str(text));
+}
+
+static bool bytes_are_plain(struct span bytes)
+{
+    struct blob *v = value_from_bytes(bytes);
+    struct span plain;
+    bool are = value_plain(blob_span(v), &plain) && span_eq(plain, bytes);
+
+    blob_unref(v);
+    return are;
+}
+
+START_TEST(plain_text_stands_in_the_value)
+{
+    struct buf text = {0};
+    struct span plain;
+
+    ck_assert(bytes_are_plain(SPAN_LIT("")));
+    ck_assert(bytes_are_plain(SPAN_LIT("text")));
+    ck_assert(bytes_are_plain(SPAN_LIT("\xc3\xa4\xe2\x82\xac")));
+    ck_assert(bytes_are_plain(SPAN_LIT("\x00\xff"))); /* a byte[] */
+    for (int i = 0; i < 65536; i++)
+        wr_u8(&text, 'x');
+    ck_assert(bytes_are_plain(buf_span(&text)));
+    buf_fini(&text);
+    ck_assert(!bytes_are_plain(SPAN_LIT("a\x00"
+                                        "b")));
+    ck_assert(!bytes_are_plain(SPAN_LIT("\xf0\x9f\x98\x80")));
+
+    /* Lengths that do not fit, and what is no UTF-8. */
+    ck_assert(plain_is(SPAN_LIT("\xac\xed\x00\x05\x74\x00\x02"
+                                "ab"),
+                       "ab"));
+    ck_assert(!value_plain(SPAN_LIT("\xac\xed\x00\x05\x74\x00\x03"
+                                    "ab"),
+                           &plain));
+    ck_assert(!value_plain(SPAN_LIT("\xac\xed\x00\x05\x74\x00\x01"
+                                    "ab"),
+                           &plain));
+    ck_assert(!value_plain(SPAN_LIT("\xac\xed\x00\x05\x7c\x01\x00\x00\x00\x00\x00\x00\x02"
+                                    "ab"),
+                           &plain));
+    ck_assert(!value_plain(SPAN_LIT("\xac\xed\x00\x05\x74\x00\x02\xc3"
+                                    "b"),
+                           &plain));
+    ck_assert(!value_plain(SPAN_LIT("\xac\xed\x00\x05\x74\x00"), &plain));
+    ck_assert(!value_plain(SPAN_LIT("\xac\xed\x00\x05\x70"), &plain));
+}
+END_TEST
+
 START_TEST(long_text_becomes_a_long_string)
 {
     struct buf text = {0}, out = {0};
@@ -422,6 +477,6 @@ START_TEST(text_is_json)
 }
 END_TEST
 
-CLUSTERD_SUITE(value, &from_bytes, &long_text_becomes_a_long_string, &numbers_are_as_java_writes_them,
-               &texts_of_primitives, &dates, &values_of_the_jdk, &fields_of_a_bean, &no_value,
-               &text_of_shared_structure_is_bounded, &text_is_json)
+CLUSTERD_SUITE(value, &from_bytes, &plain_text_stands_in_the_value, &long_text_becomes_a_long_string,
+               &numbers_are_as_java_writes_them, &texts_of_primitives, &dates, &values_of_the_jdk,
+               &fields_of_a_bean, &no_value, &text_of_shared_structure_is_bounded, &text_is_json)
