@@ -143,7 +143,7 @@ void channel_send_stranger(struct channel *c, struct message *m, const struct me
 
 struct blob *channel_encode(struct channel *c, const struct message *m)
 {
-    struct span payload = blob_span(m->payload);
+    struct span payload = m->payload;
     struct channel_data cd = {.options = m->options,
                               .timestamp_ms = m->timestamp,
                               .unique_id = span_of(m->id.b, sizeof m->id.b),

@@ -146,7 +146,7 @@ void coordinator_send(struct channel *c, struct message *m, const struct targets
     struct blob *frame = channel_encode(c, m);
     if (!frame || (group && frame->n > MCAST_PACKET_MAX)) {
         log_limited(loop_mono_ms_now(c->main), LOG_WARN, "a message of %zu bytes is too long to be sent%s",
-                    blob_span(m->payload).n, group ? " to the group" : "");
+                    m->payload.n, group ? " to the group" : "");
         give_up(c, m, targets->n);
     } else if (m->to_stranger) {
         send_stranger(c, m, targets->members[0], frame);

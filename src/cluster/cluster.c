@@ -159,10 +159,9 @@ static void ask_time(struct cluster *c, struct loop *loop, struct member *to)
     struct buf body = {0};
 
     if (clock_ask(to, loop, &body)) {
-        m.payload = blob_new(buf_span(&body));
+        m.payload = buf_span(&body);
         channel_stamp(c->channel, loop, &m);
         channel_send(c->channel, &m, &(struct targets){1, &to});
-        blob_unref(m.payload);
     }
     buf_fini(&body);
 }
@@ -362,7 +361,7 @@ void cluster_send_to(struct cluster *c, struct loop *loop, const struct cluster_
     struct member *inline_members[TARGETS_INLINE];
     struct member **members = inline_members;
     size_t n_tomcat = 0, n_own = 0;
-    bool own_form = span_starts_with(blob_span(out->payload), SPAN_LIT(CLUSTER_OWN_MAGIC));
+    bool own_form = span_starts_with(out->payload, SPAN_LIT(CLUSTER_OWN_MAGIC));
     uint32_t base = out->options & ~(uint32_t)SEND_BYTE_MESSAGE;
 
     if (targets->n > TARGETS_INLINE)

@@ -15,14 +15,13 @@ static void answer(struct channel *c, const struct received *m, const struct rpc
     struct buf bytes = {0};
 
     rpc_no_channel_encode(request->uuid, request->rpc_id, &bytes);
-    reply.payload = blob_new(buf_span(&bytes));
-    buf_fini(&bytes);
+    reply.payload = buf_span(&bytes);
     channel_stamp(c, m->loop, &reply);
     if (m->source)
         channel_send(c, &reply, &(struct targets){1, (struct member *[]){m->source}});
     else
         channel_send_stranger(c, &reply, m->source_rec);
-    blob_unref(reply.payload);
+    buf_fini(&bytes);
 }
 
 enum err rpc_on_message(struct channel *c, const struct received *m, const char **field)

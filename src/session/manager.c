@@ -125,8 +125,7 @@ void manager_post(struct manager *m, struct member *from, struct span body, mana
 static void send_one(struct manager *m, struct loop *loop, struct member *to, struct span bytes,
                      uint64_t flow, uint32_t options, struct delivery *d)
 {
-    struct blob *payload = blob_new(bytes);
-    struct cluster_out out = {.payload = payload,
+    struct cluster_out out = {.payload = bytes,
                               .options = options,
                               .timestamp = manager_time(m, loop),
                               .seq = atomic_fetch_add(&m->seq, 1),
@@ -135,7 +134,6 @@ static void send_one(struct manager *m, struct loop *loop, struct member *to, st
     struct targets targets = {1, &to};
 
     cluster_send_to(m->cluster, loop, &out, &targets);
-    blob_unref(payload);
 }
 
 void manager_send_own(struct manager *m, struct loop *loop, struct member *to, const struct buf *message,

@@ -81,8 +81,7 @@ static void on_shared(struct delivery *d, bool cancelled)
 static void send_blob(struct manager *m, struct loop *loop, const struct change *c, struct span bytes,
                       const struct side *to, struct delivery *d)
 {
-    struct blob *payload = blob_new(bytes);
-    struct cluster_out out = {.payload = payload,
+    struct cluster_out out = {.payload = bytes,
                               .options = cluster_send_options(m->cluster),
                               .timestamp = c->version.time_ms,
                               .seq = c->version.seq,
@@ -91,7 +90,6 @@ static void send_blob(struct manager *m, struct loop *loop, const struct change 
     struct targets targets = {to->n, to->members};
 
     cluster_send_to(m->cluster, loop, &out, &targets);
-    blob_unref(payload);
 }
 
 /* What a drain has in hand. */

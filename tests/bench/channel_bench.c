@@ -70,7 +70,7 @@ static struct bench {
     struct member *targets[TARGETS_MAX];
     size_t n_targets;
     struct view *view;
-    struct blob *same;
+    struct buf payload;
     struct slot slots[FLIGHT_MAX];
     uint64_t begun, finished, lost, began_us, until_us, ended_us, drain_from_ms;
     uint32_t *took_us;
@@ -145,30 +145,22 @@ static struct loop *worker(void)
     return host_worker(b.host, 0);
 }
 
-static struct blob *make_payload(unsigned flow, uint64_t number)
-{
-    struct buf stamp = {0};
-
-    if (!b.req.stamp)
-        return blob_ref(b.same);
-    struct blob *p = blob_new(blob_span(b.same));
-    wr_u32(&stamp, STAMP_MAGIC);
-    wr_u32(&stamp, flow);
-    wr_u64(&stamp, number);
-    memcpy(p->p, stamp.p, STAMP_BYTES);
-    buf_fini(&stamp);
-    return p;
-}
-
 static void send_one(unsigned flow, uint64_t number, struct delivery *d)
 {
-    struct message m = {.options = b.req.options | SEND_BYTE_MESSAGE, .flow = flow, .delivery = d};
+    struct message m = {.options = b.req.options | SEND_BYTE_MESSAGE,
+                        .payload = buf_span(&b.payload),
+                        .flow = flow,
+                        .delivery = d};
     const struct targets to = {.n = b.n_targets, .members = b.targets};
+    struct buf stamp = {.p = b.payload.p, .cap = b.payload.cap};
 
+    if (b.req.stamp) {
+        wr_u32(&stamp, STAMP_MAGIC);
+        wr_u32(&stamp, flow);
+        wr_u64(&stamp, number);
+    }
     channel_stamp(b.channel, worker(), &m);
-    m.payload = make_payload(flow, number);
     channel_send(b.channel, &m, &to);
-    blob_unref(m.payload);
     b.begun++;
 }
 
@@ -328,9 +320,9 @@ static void run(void)
         view_unref(b.view);
         return;
     }
-    b.same = blob_alloc(b.req.size);
+    buf_clear(&b.payload);
     for (unsigned i = 0; i < b.req.size; i++)
-        b.same->p[i] = (uint8_t)(i * 31 + 7);
+        wr_u8(&b.payload, (uint8_t)(i * 31 + 7));
     for (unsigned i = 0; i < b.req.flight; i++)
         b.slots[i].index = i;
     b.begun = b.finished = b.lost = b.began_us = b.drain_from_ms = 0;
@@ -341,7 +333,7 @@ static void run(void)
     while (sem_wait(&b.done) != 0) {
     }
     tell_run(cpu_s() - cpu);
-    blob_unref(b.same);
+    buf_fini(&b.payload);
     view_unref(b.view);
 }
 

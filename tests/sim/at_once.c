@@ -86,9 +86,8 @@ static void say(struct starting_tomcat *t, struct loop *loop, struct member *to,
                               .unique_id = buf_span(&unique)};
     ASSERT(session_msg_encode(&msg, &b) == ERR_OK);
     channel_stamp(t->member.channel, loop, &m);
-    m.payload = blob_new(buf_span(&b));
+    m.payload = buf_span(&b);
     channel_send(t->member.channel, &m, &(struct targets){1, (struct member *[]){to}});
-    blob_unref(m.payload);
     buf_fini(&b);
     buf_fini(&unique);
 }

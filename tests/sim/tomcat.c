@@ -48,6 +48,7 @@ struct outgoing {
     struct timer timer;
     struct tomcat *tomcat;
     struct message message;
+    struct buf payload;
 };
 
 struct tomcat {
@@ -178,9 +179,8 @@ static void say(struct tomcat *t, const struct received *to, enum session_event 
 
     encode_message(event, id, now, body, has_body, &b);
     channel_stamp(t->member.channel, to->loop, &m);
-    m.payload = blob_new(buf_span(&b));
+    m.payload = buf_span(&b);
     channel_send(t->member.channel, &m, &(struct targets){1, (struct member *[]){to->source}});
-    blob_unref(m.payload);
     buf_fini(&b);
 }
 
@@ -281,7 +281,7 @@ static void send_now(struct timer *timer, void *arg)
     view_unref(v);
     link_remove(&o->link);
     timer_fini(&o->timer);
-    blob_unref(o->message.payload);
+    buf_fini(&o->payload);
     mem_free(o);
 }
 
@@ -289,22 +289,20 @@ static void send_later(struct tomcat *t, enum session_event event, const char *i
                        bool has_body)
 {
     struct outgoing *o = MEM_NEW(struct outgoing);
-    struct buf b = {0};
     int64_t now = loop_wall_ms(host_main(t->member.host));
 
-    encode_message(event, id, now, body, has_body, &b);
+    encode_message(event, id, now, body, has_body, &o->payload);
     o->tomcat = t;
     channel_stamp(t->member.channel, host_main(t->member.host),
                   &o->message); /* the time of the request, not of the sending */
     o->message.options = SEND_USE_ACK;
-    o->message.payload = blob_new(buf_span(&b));
+    o->message.payload = buf_span(&o->payload);
     link_push_back(&t->outgoing, &o->link);
     timer_init(&o->timer, host_main(t->member.host), send_now, o);
     uint32_t delay = world_rnd(t->world, 3) ? world_rnd(t->world, 5) : world_rnd(t->world, REORDER_MS);
     log_debug("tomcat %u: %s of %s at %lld, sent in %u ms", t->index, session_event_name(event), id,
               (long long)now, delay);
     timer_start(&o->timer, delay);
-    buf_fini(&b);
 }
 
 static void send_delta(struct tomcat *t, const char *id, const struct delta_action *actions, uint32_t n)
@@ -550,7 +548,7 @@ void tomcat_stop(struct tomcat *t)
         struct outgoing *o = CONTAINER_OF(t->outgoing.next, struct outgoing, link);
         link_remove(&o->link);
         timer_fini(&o->timer);
-        blob_unref(o->message.payload);
+        buf_fini(&o->payload);
         mem_free(o);
     }
     while (!link_is_alone(&t->replicas))

@@ -17,7 +17,7 @@ struct message {
     uint32_t options;  /* send options (wire/options.h), as they will stand in the ChannelData */
     int64_t timestamp; /* wall ms */
     struct ident id;
-    struct blob *payload;      /* one reference, the caller's */
+    struct span payload;       /* borrowed: nobody keeps it after the call that sends it */
     uint64_t flow;             /* equal flows keep their order */
     struct delivery *delivery; /* may be NULL */
     bool to_stranger;          /* private: see channel_send_stranger() */

@@ -55,12 +55,12 @@ uint32_t cluster_send_options(const struct cluster *c);
 /* Any thread (`loop` = the caller's). A payload that begins with CLUSTER_OWN_MAGIC is of the own form: it
  * goes to clusterd members only (others: DELIVERY_FAILED). Frames to Tomcats always ask for synchronized ACKs
  * and frames to clusterd members for ACKs, because order on a lane rests on them; whether the caller waits
- * for them is said by `options`: not with 0x08, nor without 0x02. The payload reference stays the caller's.
+ * for them is said by `options`: not with 0x08, nor without 0x02. The payload is borrowed for the call.
  * The timestamp is the caller's (it is the version of the change); `seq` goes into the first four bytes of
  * the message id, which clusterd nodes read back as the tie-breaker of versions. options: send options; 0x01
  * is set here for the own form. */
 struct cluster_out {
-    struct blob *payload;
+    struct span payload;
     uint32_t options;
     int64_t timestamp;
     uint32_t seq;
@@ -69,7 +69,7 @@ struct cluster_out {
 };
 void cluster_send_to(struct cluster *c, struct loop *loop, const struct cluster_out *out,
                      const struct targets *targets);
-/* A buffer prepared with magic and kind, for the own form: append the body, then blob_new(buf_span()). */
+/* A buffer prepared with magic and kind, for the own form: append the body. */
 void cluster_own_begin(struct buf *b, uint8_t kind);
 
 /* The member's wall time `theirs` on our steady clock (loop_steady_ms): corrected by the offset when that is

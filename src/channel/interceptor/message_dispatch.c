@@ -83,7 +83,7 @@ static enum err start(struct stage *st, struct diag *d)
 static bool is_full(struct stage *st, const struct message *m, const struct targets *targets)
 {
     const struct conf *conf = stage_conf(st);
-    uint64_t queued = (uint64_t)blob_span(m->payload).n * targets->n;
+    uint64_t queued = (uint64_t)m->payload.n * targets->n;
 
     for (size_t i = 0; i < targets->n; i++)
         if (!atomic_load_explicit(&targets->members[i]->lagging, memory_order_relaxed))

@@ -334,10 +334,8 @@ static struct blob *probe_frame(struct stage *st)
     if (conf->read_test)
         m.options |= SEND_USE_ACK;
     channel_stamp(c, host_main(channel_host(c)), &m);
-    m.payload = blob_new(NOTICE_PROBE_MESSAGE);
-    struct blob *frame = channel_encode(c, &m);
-    blob_unref(m.payload);
-    return frame;
+    m.payload = NOTICE_PROBE_MESSAGE;
+    return channel_encode(c, &m);
 }
 
 static unsigned n_candidate_probes(struct stage *st)

@@ -20,13 +20,12 @@ static void tag_send(struct stage *st, struct message *m, const struct targets *
 {
     struct buf b = {0};
 
-    wr_span(&b, blob_span(m->payload));
+    wr_span(&b, m->payload);
     wr_u8(&b, (uint8_t)tag);
     struct message changed = *m;
-    changed.payload = blob_new(buf_span(&b));
-    buf_fini(&b);
+    changed.payload = buf_span(&b);
     stage_send_on(st, &changed, targets);
-    blob_unref(changed.payload);
+    buf_fini(&b);
 }
 
 static enum err tag_recv(struct stage *st, const struct received *m, char tag)

@@ -276,7 +276,7 @@ static inline void world_send(unsigned i, struct span payload, uint32_t options,
     struct world_node *n = world_nodes[i];
     struct loop *main = host_main(n->host);
     struct view *v = world_view(i);
-    struct message m = {.options = options, .payload = blob_new(payload)};
+    struct message m = {.options = options, .payload = payload};
 
     if (w) {
         memset(w, 0, sizeof *w);
@@ -287,7 +287,6 @@ static inline void world_send(unsigned i, struct span payload, uint32_t options,
     channel_send(n->channel, &m, &(struct targets){v->n, v->members});
     if (w)
         delivery_seal(&w->d);
-    blob_unref(m.payload);
     view_unref(v);
 }
 

@@ -293,7 +293,7 @@ static void send_own(unsigned from, uint8_t kind, const char *body, uint32_t opt
     wr_text(&b, body);
     memset(w, 0, sizeof *w);
     delivery_init(&w->d, main, world_on_delivered);
-    struct cluster_out out = {.payload = blob_new(buf_span(&b)),
+    struct cluster_out out = {.payload = buf_span(&b),
                               .options = options,
                               .timestamp = 1234567,
                               .seq = 0xdeadbeef,
@@ -301,7 +301,6 @@ static void send_own(unsigned from, uint8_t kind, const char *body, uint32_t opt
                               .delivery = &w->d};
     cluster_send_to(c->cluster, main, &out, &(struct targets){v->n, v->members});
     delivery_seal(&w->d);
-    blob_unref(out.payload);
     buf_fini(&b);
     view_unref(v);
 }
@@ -402,12 +401,10 @@ START_TEST(test_options_towards_tomcats)
         struct loop *main = host_main(c->base->host);
         struct view *v = world_view(1);
         delivery_init(&w.d, main, world_on_delivered);
-        struct cluster_out out = {.payload = blob_new(SPAN_LIT("\xac\xed\x00\x05t\x00\x01x")),
-                                  .options = cases[i].asked,
-                                  .delivery = &w.d};
+        struct cluster_out out = {
+            .payload = SPAN_LIT("\xac\xed\x00\x05t\x00\x01x"), .options = cases[i].asked, .delivery = &w.d};
         cluster_send_to(c->cluster, main, &out, &(struct targets){v->n, v->members});
         delivery_seal(&w.d);
-        blob_unref(out.payload);
         view_unref(v);
         sim_run_ms(world_sim, 100);
         ck_assert_uint_eq(options_of_frame(buf_span(&p->got)), cases[i].wire);
