@@ -5,10 +5,17 @@
  *
  *   waiting --(context settled, or 10 s)--> sending --(walk over, all acknowledged)--> gone
  *
- * To a Tomcat every session is an ALL_SESSION_DATA of its own: a class that it lacks costs that session only,
- * and no frame comes near what it gives up on. What a state block cannot carry, auth type and notes, goes
- * behind it as a delta, which a Tomcat keeps until the end of the transfer. TRANSFERCOMPLETE goes out when
- * all of it is acknowledged.
+ * To a Tomcat goes ALL_SESSION_DATA, which costs it as much for each message as for several sessions in it. A
+ * class that it lacks costs it all the rest of a block, so only sessions that every JVM can read share one;
+ * any other has a block of its own, and no frame comes near what a Tomcat gives up on. What a state block
+ * cannot carry, auth type and notes, goes behind it as a delta. TRANSFERCOMPLETE goes out when all of it is
+ * acknowledged.
+ *
+ * The blocks are flows of their own, so they take several lanes and a Tomcat's threads read several at once.
+ * DeltaManager.deserializeSessions (9.0, 10.1 and 11 alike) stands that: it works on what is its own up to
+ * ManagerBase.add(), which is a put into a ConcurrentHashMap and a maximum under a lock; the session counter
+ * that it increments without one is for statistics. Deltas that overtake a block do no harm: DeltaManager
+ * queues them from its request to TRANSFERCOMPLETE and applies then those that are as new as the blocks.
  */
 #include "answer.h"
 
@@ -27,6 +34,8 @@
 #define BATCHES         4          /* on their way at a time, */
 #define WINDOW_BYTES    (8u << 20) /* and no more while they are so large */
 #define OWN_BLOCK_BYTES (64u << 10)
+#define BLOCK_SESSIONS  128          /* that share a block to a Tomcat, ... */
+#define BLOCK_BYTES     (128u << 10) /* ... while they take no more than this */
 #define SYNC_OPTIONS    (SEND_USE_ACK | SEND_SYNCHRONIZED_ACK)
 
 /* A batch on its way. */
@@ -53,6 +62,10 @@ struct answer {
     struct batch batches[BATCHES], *batch; /* batch: being filled */
     struct timer timer;
     struct buf block; /* own form: what is being filled */
+    /* To a Tomcat: sessions of the next block. */
+    struct change *held[BLOCK_SESSIONS];
+    uint32_t n_held;
+    size_t held_bytes;
 };
 
 struct answers {
@@ -130,21 +143,49 @@ static void send_rest(struct answer *a, const struct change *c)
     buf_fini(&body);
 }
 
-static void send_state(void *arg, struct change *c)
+/* Its flow is that of one of its sessions: while a Tomcat waits for its state no order is needed, see above.
+ */
+static void send_held(struct answer *a)
+{
+    struct buf body = {0};
+    int64_t now = manager_time(a->manager, main_loop(a)), offset = manager_offset_to(a->manager, a->to);
+
+    if (a->n_held == 0)
+        return;
+    if (tomcat_state_from_changes(a->held, a->n_held, now, offset, &body) == ERR_OK) {
+        send_message(a, SESSION_ALL_DATA, SESSION_ID_ALL_DATA, buf_span(&body), true, a->held[0]->flow,
+                     &a->batch->delivery);
+        a->sent += a->n_held;
+    } else {
+        a->left_out += a->n_held;
+    }
+    for (uint32_t i = 0; i < a->n_held; i++)
+        change_unref(a->held[i]);
+    a->n_held = 0;
+    a->held_bytes = 0;
+    buf_fini(&body);
+}
+
+static void hold(struct answer *a, struct change *c)
+{
+    a->held[a->n_held++] = c;
+    a->held_bytes += change_bytes(c);
+}
+
+static void add_state(void *arg, struct change *c)
 {
     struct answer *a = arg;
-    struct buf body = {0};
-    int64_t now = manager_time(a->manager, main_loop(a));
 
-    if (tomcat_state_from_change(c, now, manager_offset_to(a->manager, a->to), &body) == ERR_OK) {
-        send_message(a, SESSION_ALL_DATA, SESSION_ID_ALL_DATA, buf_span(&body), true, c->flow,
-                     &a->batch->delivery);
-        send_rest(a, c);
-        a->sent++;
-    } else {
-        a->left_out++;
+    if (a->n_held == BLOCK_SESSIONS || a->held_bytes + change_bytes(c) > BLOCK_BYTES)
+        send_held(a);
+    if (tomcat_state_is_plain(c)) {
+        hold(a, c);
+        return;
     }
-    buf_fini(&body);
+    send_held(a);
+    hold(a, change_ref(c));
+    send_held(a);
+    send_rest(a, c);
     change_unref(c);
 }
 
@@ -198,7 +239,8 @@ static void send_batch(struct answer *a, struct batch *batch)
         table_walk(t, NULL, true, &a->at, a->want, now, add_own, a);
         flush_block(a);
     } else {
-        table_walk(t, a->context, false, &a->at, a->want, now, send_state, a);
+        table_walk(t, a->context, false, &a->at, a->want, now, add_state, a);
+        send_held(a);
     }
     a->is_over = a->at == 0;
     choose_want(a, batch, a->sent - sent);

@@ -381,8 +381,8 @@ static int64_t creation_of(const struct change *c, int64_t fallback_ms)
     return t ? t : fallback_ms;
 }
 
-enum err tomcat_state_from_change(const struct change *c, int64_t now_wall_ms, int64_t offset_ms,
-                                  struct buf *out)
+/* Its arrays are the caller's; what they point to stays the change's. */
+static struct state_session to_state(const struct change *c, int64_t now_wall_ms, int64_t offset_ms)
 {
     int64_t access = now_wall_ms - c->idle_ms;
     struct state_session s = {.creation_ms = creation_of(c, access) + offset_ms,
@@ -397,10 +397,56 @@ enum err tomcat_state_from_change(const struct change *c, int64_t now_wall_ms, i
 
     for (size_t i = 0; i < c->n; i++)
         add_state_entry(&s, &c->entries[i]);
-    enum err e = state_encode(&s, 1, out);
-    mem_free(s.attributes);
-    mem_free(s.listeners);
+    return s;
+}
+
+enum err tomcat_state_from_changes(struct change *const *changes, uint32_t n, int64_t now_wall_ms,
+                                   int64_t offset_ms, struct buf *out)
+{
+    struct state_session *sessions = mem_array(n, sizeof *sessions);
+
+    for (uint32_t i = 0; i < n; i++)
+        sessions[i] = to_state(changes[i], now_wall_ms, offset_ms);
+    enum err e = state_encode(sessions, n, out);
+    for (uint32_t i = 0; i < n; i++) {
+        mem_free(sessions[i].attributes);
+        mem_free(sessions[i].listeners);
+    }
+    mem_free(sessions);
     return e;
+}
+
+/* Of java.lang or an array of bytes, with no other class in it: each JVM has it. */
+static bool is_plain_value(struct span value)
+{
+    switch (value_kind(value)) {
+    case VALUE_NULL:
+    case VALUE_STRING:
+    case VALUE_BYTES:
+    case VALUE_BOOLEAN:
+    case VALUE_NUMBER:
+    case VALUE_CHARACTER:
+        return true;
+    case VALUE_DATE:
+    case VALUE_ENUM:
+    case VALUE_COLLECTION:
+    case VALUE_OTHER:
+    case VALUE_BROKEN:
+        break;
+    }
+    return false;
+}
+
+bool tomcat_state_is_plain(const struct change *c)
+{
+    if (!mutf_utf8_valid(c->id))
+        return false;
+    for (size_t i = 0; i < c->n; i++) {
+        const struct change_entry *e = &c->entries[i];
+        if (e->present && e->value && (e->kind != ENTRY_ATTRIBUTE || !is_plain_value(blob_span(e->value))))
+            return false;
+    }
+    return true;
 }
 
 void tomcat_state_empty(struct buf *out)

@@ -33,10 +33,13 @@ fallible tomcat_to_change(const struct session_msg *msg, struct context *context
 struct change *tomcat_state_to_change(const struct state_session *s, struct context *context, uint32_t writer,
                                       int64_t offset_ms, int64_t snapshot_ms, int64_t now_wall_ms);
 
-/* A whole session as the body of an ALL_SESSION_DATA message with one session in it. ERR_BAD: its id or a
- * name is no text that Java knows. */
-fallible tomcat_state_from_change(const struct change *c, int64_t now_wall_ms, int64_t offset_ms,
-                                  struct buf *out);
+/* Whole sessions as the body of an ALL_SESSION_DATA message. ERR_BAD: an id or a name is no text that Java
+ * knows. */
+fallible tomcat_state_from_changes(struct change *const *changes, uint32_t n, int64_t now_wall_ms,
+                                   int64_t offset_ms, struct buf *out);
+/* Every Tomcat can read the session: its id is text, and all that it holds are attributes of java.lang and
+ * byte[]. */
+bool tomcat_state_is_plain(const struct change *c);
 /* The body of a block without sessions. */
 void tomcat_state_empty(struct buf *out);
 /* Auth type and most notes travel in deltas only: true when the session has any, with the body of a delta

@@ -71,14 +71,15 @@ static void check_messages(const struct change *c)
     buf_fini(&body);
 }
 
-static void check_state(const struct change *c)
+static void check_state(struct change *c)
 {
     struct buf block = {0};
     struct state_reader r;
     struct state_session s;
 
     if (c->new_id.n || c->life_kind == CHANGE_LIFE_ENDED ||
-        tomcat_state_from_change(c, now.wall_ms, OFFSET_MS, &block) != ERR_OK) {
+        tomcat_state_from_changes(&c, 1, now.wall_ms, OFFSET_MS, &block) != ERR_OK) {
+        ASSERT(c->new_id.n || c->life_kind == CHANGE_LIFE_ENDED || !tomcat_state_is_plain(c));
         buf_fini(&block);
         return;
     }
