@@ -173,9 +173,9 @@ class Talker(Process):
         if wait:
             self.wait_ready()
 
-    def wait_ready(self):
+    def wait_ready(self, seconds=60):
         if not self.ready:
-            self.answer(60)
+            self.answer(seconds)
             self.ready = True
 
     def answer(self, seconds):

@@ -124,7 +124,7 @@ class Line:
         texts = [f'{p} {number(self.values[p].median()) if i else self.values[p].text()}' for i, p in enumerate(others)]
         return [f'{self.row.title}: {f.name}, {f.unit}' + (f' ({self.ours_name})' if f.whose else ''),
                 ours.text() if ours else '-', '; '.join(texts), shown, self.target(),
-                {True: 'yes', False: 'NO', None: ''}[self.met()]]
+                {True: 'yes', False: 'NO', None: ''}[self.met()], str(len(ours.all)) if ours else '0']
 
     def json(self):
         f = self.figure
@@ -143,6 +143,7 @@ class Result:
         self.without = []
         self.load = []
         self.seconds = 0.0
+        self.peer_seconds = {}  # {peer: [seconds of each turn]}
 
     def lines(self):
         return [Line(self.row, f, self.turns) for f in self.row.figures] if self.turns else []
@@ -150,10 +151,10 @@ class Result:
     def json(self):
         return {'row': self.row.name, 'title': self.row.title, 'peers': self.row.peers, 'rounds': len(self.turns),
                 'skipped': self.skipped, 'without': self.without, 'failed': self.failed, 'load': self.load,
-                'seconds': round(self.seconds, 1), 'note': self.row.note, 'figures': [line.json() for line in self.lines()]}
+                'seconds': round(self.seconds, 1), 'peer_seconds': self.peer_seconds, 'note': self.row.note, 'figures': [line.json() for line in self.lines()]}
 
 
-HEAD = ['row', 'clusterd', 'peer', 'ratio', 'target', 'met?']
+HEAD = ['row', 'clusterd', 'peer', 'ratio', 'target', 'met?', 'rounds']
 
 
 def table(results):

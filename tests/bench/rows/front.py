@@ -11,6 +11,7 @@ from table import Figure, Row, less, more
 MCAST = {'async': 47010, 'sync,use_ack': 47011}
 KEYS = 100000
 CLIENTS = 16
+COUNTS = {False: {1: 70000, 16: 300000}, True: {1: 70000, 16: 500000}}   # of a peer, of bare: a second or more
 ONE_CPU = {0}
 VALUE = 'v' * 1024
 COMMANDS = {
@@ -76,7 +77,7 @@ def benchmark(stand, server, words, count, pipeline):
 
 def command(stand, peer, name, pipeline):
     p = pair(stand, peer)
-    count = stand.pick(100000 if pipeline == 1 else 400000, 1000)
+    count = stand.pick(COUNTS[peer == 'bare'][pipeline], 1000)
     if name == 'GET' and peer != 'bare':
         stand.get((peer, 'filled'), lambda: benchmark(stand, p.server, COMMANDS['SET'], stand.pick(300000, 1000), 16))
     with Cpu(p.server, p.replica) as cpu:

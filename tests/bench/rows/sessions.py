@@ -21,10 +21,9 @@ class Tomcats:
     def __init__(self, stand, options):
         number = 1 if options == 8 else 3
         how = {'send_options': options, 'mcast': CONTEXT_MCAST[options]}
-        self.active = TomcatNode(stand, number, wait=False, **how)
-        self.passive = TomcatNode(stand, number + 1, wait=False, **how)
-        for node in (self.active, self.passive):
-            node.wait_ready()
+        # One after the other: two that start together wait a minute for each other's sessions.
+        self.active = TomcatNode(stand, number, **how)
+        self.passive = TomcatNode(stand, number + 1, **how)
         for node in (self.active, self.passive):
             eventually('the Tomcats see each other', lambda node=node: len(node.ask('members')['members']) == 1)
         self.fill(stand.pick(20000, 100))
