@@ -93,8 +93,8 @@ struct blob *blob_new(struct span s);  /* a copy, one reference; at most 4 GiB -
 struct blob *blob_alloc(size_t n);     /* uninitialised bytes, to be filled before it is shared */
 struct blob *blob_ref(struct blob *b); /* NULL gives NULL */
 void blob_unref(struct blob *b);       /* NULL is fine */
-/* Puts other bytes into a blob that only the caller holds and knows, if they fit and leave little of its memory
- * unused; false: they do not, or somebody else holds it. */
+/* Puts other bytes into a blob that only the caller holds and knows, if they fit and leave little of its
+ * memory unused; false: they do not, or somebody else holds it. */
 bool blob_refill(struct blob *b, struct span s);
 static inline struct span blob_span(const struct blob *b)
 {

@@ -29,8 +29,9 @@ void htab_init(struct htab *t, htab_key_fn key);
 void htab_fini(struct htab *t); /* frees the table, not the items */
 void *htab_find(const struct htab *t, struct span key);
 /* For whoever will look for many keys: the waits for memory overlap when the first thing of all keys is asked
- * for, then the second one of all. htab_warm() has the place of the key with this tag brought into the caches;
- * htab_guess() is the item that a later htab_find() finds, if there is one, or another one, or NULL. */
+ * for, then the second one of all. htab_warm() has the place of the key with this tag brought into the
+ * caches; htab_guess() is the item that a later htab_find() finds, if there is one, or another one, or NULL.
+ */
 uint32_t htab_tag(struct span key);
 void htab_warm(const struct htab *t, uint32_t tag);
 void *htab_guess(const struct htab *t, uint32_t tag);

@@ -66,9 +66,10 @@ static inline size_t resp_count(const struct resp_parser *p)
 /* Word i of the request found in `in` (the same bytes as at the resp_parse() that found it). */
 struct span resp_word(const struct resp_parser *p, struct span in, size_t i);
 /*
- * For looking ahead in a pipeline: the second word of the first request in `in`, the key of nearly all commands
- * that have one (empty: there is no second word), and how long that request is. False: it is not of the usual
- * form, not yet complete, or has very many words. Judges nothing: the same bytes go through resp_parse() later.
+ * For looking ahead in a pipeline: the second word of the first request in `in`, the key of nearly all
+ * commands that have one (empty: there is no second word), and how long that request is. False: it is not of
+ * the usual form, not yet complete, or has very many words. Judges nothing: the same bytes go through
+ * resp_parse() later.
  */
 bool resp_peek(struct span in, struct span *key, size_t *used);
 /* Bytes that the parser holds beside the input: many short words take more there than they have. */
