@@ -60,6 +60,7 @@ static bool wants_connection(const struct lane *l)
 
 void lane_done(struct lane *l, struct out *o, enum delivery_result r)
 {
+    peer_leave_lane(l, o->flow, o->frame->n);
     delivery_result(o->delivery, r);
     o->delivery = NULL;
     if (r == DELIVERY_FAILED)

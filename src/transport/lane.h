@@ -95,6 +95,7 @@ struct lane {
     bool is_behind, is_lagging;
     uint64_t behind_mark, behind_ms; /* caught up when n_done reaches the mark soon after it was set */
     atomic_bool lost;                /* messages were dropped; any thread */
+    atomic_uint load;                /* of several lanes: what is unfinished; any thread */
 
     size_t sent, in_flight, in_flight_bytes; /* pipeline: places before `sent` are out */
     struct lane_batch batch;

@@ -9,6 +9,9 @@
 
 #include "lane.h"
 
+#define PEER_FLOWS     256
+#define PEER_LANE_BITS 8
+
 struct peer {
     struct link link; /* in transmitter.peers, while its lanes live */
     struct transmitter *t;
@@ -20,6 +23,9 @@ struct peer {
     atomic_bool lost, trouble_posted, caught_posted;
     atomic_int trouble_why;
     struct task trouble, caught;
+    /* Several lanes: where the unfinished messages of each flow are; their number and, in PEER_LANE_BITS, the
+     * lane. Flows that share a place share the lane. */
+    atomic_uint *flows;
     struct lane lanes[];
 };
 
@@ -31,7 +37,9 @@ void peer_lane_ended(struct peer *p);
 /* Frees what is still queued, when the loops have ended; the member's reference too. */
 void peer_abandon(struct peer *p);
 /* Any thread. */
-struct lane *peer_lane(struct peer *p, uint64_t flow);
+/* The lane of a message, which counts as unfinished there until peer_leave_lane(). */
+struct lane *peer_take_lane(struct peer *p, const struct transmitter_item *item);
+void peer_leave_lane(struct lane *l, uint64_t flow, size_t bytes);
 void peer_tell_trouble(struct peer *p, enum err why);
 void peer_set_lagging(struct lane *l, bool lagging); /* tells the other lanes */
 void peer_caught_up(struct peer *p, bool lost);      /* a lane did; the main loop hears it when none lags */

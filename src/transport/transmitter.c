@@ -196,9 +196,10 @@ void transmitter_send(struct transmitter *t, struct member *m, const struct tran
         delivery_result(item->delivery, DELIVERY_FAILED);
         return;
     }
-    struct lane *lane = peer_lane(p, item->flow);
+    struct lane *lane = peer_take_lane(p, item);
     if (!reserve(t, m, n)) {
         dropped(t, lane, item);
+        peer_leave_lane(lane, item->flow, n);
         return;
     }
     bool lagging = atomic_load_explicit(&m->lagging, memory_order_relaxed) &&
@@ -209,6 +210,7 @@ void transmitter_send(struct transmitter *t, struct member *m, const struct tran
                     .options = item->options};
     if (!lane_push(lane, &o)) {
         blob_unref(item->frame);
+        peer_leave_lane(lane, item->flow, n);
         unreserve(t, m, n);
         metric_inc(t->metrics, messages_failed);
         delivery_result(item->delivery, DELIVERY_FAILED);

@@ -746,20 +746,81 @@ START_TEST(stopped_member_does_not_slow_the_others)
 }
 END_TEST
 
+/* A few messages go over one connection; the flow of the ninth opens the next one. */
+START_TEST(lanes_fill_one_by_one)
+{
+    world(1);
+    with_receiver(false);
+    for (unsigned round = 0; round < 20; round++) {
+        for (unsigned i = 0; i < 8; i++)
+            rig_send_text(&tx, m, 8 * round + i, "x", NULL);
+        sim_run_ms(sim, 20);
+    }
+    ck_assert_uint_eq(metric_get(&rx.metrics, connections_accepted), 1);
+    for (unsigned i = 0; i < 9; i++)
+        rig_send_text(&tx, m, i, "x", NULL);
+    sim_run_ms(sim, 20);
+    ck_assert_uint_eq(metric_get(&rx.metrics, connections_accepted), 2);
+    is_idle();
+    rig_rx_end(sim, &rx);
+    world_end(0);
+}
+END_TEST
+
+/* Each large message has a connection of its own: it takes a thread of the Tomcat for a while. */
+START_TEST(large_messages_take_all_lanes)
+{
+    struct rig_wait w[4];
+
+    world(1);
+    with_receiver(false);
+    expect_order();
+    for (uint32_t i = 0; i < 4; i++)
+        send_numbered(i, 0, 100000, &w[i]);
+    sim_run_ms(sim, 100);
+    for (int i = 0; i < 4; i++)
+        results(&w[i], 1, 0, 0);
+    ck_assert_uint_eq(metric_get(&rx.metrics, connections_accepted), 4);
+    is_idle();
+    rig_rx_end(sim, &rx);
+    world_end(0);
+}
+END_TEST
+
+/* A flow stays in its lane while any of it is unfinished, however full that is and however empty the others.
+ */
+START_TEST(flow_stays_in_its_lane)
+{
+    world(1);
+    with_receiver(false);
+    expect_order();
+    for (uint32_t n = 0; n < 300; n++)
+        send_numbered(7, n, 0, NULL);
+    sim_run_ms(sim, 2000);
+    ck_assert_uint_eq(order.n_new, 300);
+    ck_assert_uint_eq(order.n_again, 0);
+    ck_assert_uint_eq(metric_get(&rx.metrics, connections_accepted), 1);
+    is_idle();
+    rig_rx_end(sim, &rx);
+    world_end(0);
+}
+END_TEST
+
 /* Lanes of a Tomcat lag together: a caller on another lane waits once, not once a lane. */
 START_TEST(lagging_counts_for_all_lanes)
 {
-    struct rig_wait w[8];
+    struct rig_wait w[16];
 
     world(1);
     with_fake(false);
     fake.answers = false;
-    rig_send_text(&tx, m, 0, "x", &w[0]);
+    for (int i = 0; i < 8; i++)
+        rig_send_text(&tx, m, (uint64_t)i, "x", &w[i]);
     sim_run_ms(sim, 2500);
-    for (int i = 1; i < 8; i++)
+    for (int i = 8; i < 16; i++)
         rig_send_text(&tx, m, (uint64_t)i, "x", &w[i]);
     sim_run_ms(sim, 1500);
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 16; i++)
         results(&w[i], 0, 1, 0);
     rig_fake_end(sim, &fake);
     world_end(0);
@@ -1300,6 +1361,7 @@ CLUSTERD_SUITE(transmitter, &many_messages_to_clusterd, &many_messages_to_tomcat
                &a_connection_stands_without_traffic, &reconnecting_slows_down,
                &nobody_listens_then_somebody_does, &kill_is_noticed_at_once, &member_in_trouble_is_removed,
                &stopped_member_lags_and_catches_up, &stopped_member_does_not_slow_the_others,
+               &lanes_fill_one_by_one, &large_messages_take_all_lanes, &flow_stays_in_its_lane,
                &lagging_counts_for_all_lanes, &slow_is_not_lagging, &slow_large_frame_is_not_lagging,
                &catches_up_under_steady_traffic, &unreachable_member_lags, &full_queue_drops_and_says_so,
                &loss_without_lag_is_told, &one_message_may_exceed_the_bound,
