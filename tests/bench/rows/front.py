@@ -11,7 +11,7 @@ from table import Figure, Row, less, more
 MCAST = {'async': 47010, 'sync,use_ack': 47011}
 KEYS = 100000
 CLIENTS = 16
-COUNTS = {False: {1: 70000, 16: 300000}, True: {1: 70000, 16: 500000}}   # of a peer, of bare: a second or more
+COUNTS = {False: {1: 70000, 16: 300000}, True: {1: 70000, 16: 700000}}   # of a peer, of bare: a second or more
 ONE_CPU = {0}
 VALUE = 'v' * 1024
 COMMANDS = {
@@ -88,7 +88,7 @@ def command(stand, peer, name, pipeline):
 
 def acknowledged(stand, peer, clients, cpus=None):
     """SET that is answered when the member, or the replica, has it."""
-    count = stand.pick(5000 if clients == 1 else 40000, 200)
+    count = stand.pick(8000 if clients == 1 else 60000, 200)
     if peer == 'bare' and clients == 1:
         got = stand.bare('pong', '--bytes', 1024, '--hops', 2, '--count', count, cpus=cpus)
         return {'p50': got['p50_us'], 'p99': got['p99_us'], 'writes': got['per_s'], 'server CPU': got['cpu_us']}
