@@ -19,6 +19,11 @@
 
 #define ASKED_SLACK_MS 1000 /* messages are under way for that long at most, or nearly */
 
+/* Changes that are decoded before the first one is applied. As many blocks of one size as glibc keeps for a
+ * thread: more would be cut up for the sessions that are made meanwhile, and what is left of each is lost
+ * between their values (16: 12 bytes a session). */
+#define TOGETHER 7
+
 static const char *source_text(const struct received *r, char *buf, size_t cap)
 {
     struct addr a;
@@ -283,12 +288,12 @@ static void warm(struct manager *m, struct change *const *changes, size_t n)
 static enum err apply_all(struct manager *m, const struct received *r, struct rd *in, uint64_t *n)
 {
     int64_t age_ms = manager_age(m, r->loop, r->timestamp);
-    struct change *some[TABLE_WARM_MAX];
+    struct change *some[TOGETHER];
     size_t n_some, n_without;
     enum err e = ERR_OK;
 
     while (e == ERR_OK && rd_left(in)) {
-        e = decode_some(m, in, some, TABLE_WARM_MAX, &n_some, &n_without);
+        e = decode_some(m, in, some, TOGETHER, &n_some, &n_without);
         *n += n_some + n_without;
         warm(m, some, n_some);
         for (size_t i = 0; i < n_some; i++) {

@@ -145,7 +145,7 @@ static void check_plain(struct span value)
     struct span plain;
     struct buf text = {0};
 
-    if (value_plain(value, &plain))
+    if (value_text_plain(value, &plain))
         ASSERT(value_text(value, 0, &text) == ERR_OK && span_eq(buf_span(&text), plain));
     buf_fini(&text);
 }

@@ -46,8 +46,10 @@ enum change_life {
  * little differently: what is this much older than a CREATED belongs to an earlier session of the same id. */
 #define CHANGE_CREATED_SLACK_MS 1000
 
-#define CHANGE_ENTRY_ROOM 2
-#define CHANGE_TEXT_ROOM  96
+/* A change of this form is one allocation. Sessions are made in what changes of an earlier turn have left:
+ * the larger a change, the less is lost at its end. */
+#define CHANGE_ENTRY_ROOM 4
+#define CHANGE_TEXT_ROOM  256
 
 struct change {
     atomic_uint refs;

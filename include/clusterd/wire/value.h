@@ -41,7 +41,7 @@ enum value_kind value_kind(struct span value);
 fallible value_text(struct span value, size_t max_bytes, struct buf *out);
 /* The text of nearly all values stands in them as it is: a String whose modified UTF-8 is UTF-8, a byte[].
  * Then *text borrows it; false: ask value_text(). */
-bool value_plain(struct span value, struct span *text);
+bool value_text_plain(struct span value, struct span *text);
 /* Length of value_text() for VALUE_STRING and VALUE_BYTES without making it; ERR_UNSUPPORTED otherwise. */
 fallible value_text_size(struct span value, size_t *n);
 

@@ -619,7 +619,7 @@ void conn_value(struct conn *c, const struct blob *value)
     struct buf text = {0};
     struct span plain;
 
-    if (value_plain(blob_span(value), &plain))
+    if (value_text_plain(blob_span(value), &plain))
         conn_bulk(c, plain);
     else if (value_text(blob_span(value), CONN_TEXT_MAX, &text) == ERR_OK)
         conn_bulk(c, buf_span(&text));

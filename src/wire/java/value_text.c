@@ -429,7 +429,7 @@ static uint64_t big_endian(const uint8_t *p, size_t n)
     return v;
 }
 
-bool value_plain(struct span value, struct span *text)
+bool value_text_plain(struct span value, struct span *text)
 {
     struct span content;
     bool is_text;

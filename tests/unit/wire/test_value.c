@@ -79,14 +79,14 @@ static bool plain_is(struct span value, const char *text)
 {
     struct span plain;
 
-    return value_plain(value, &plain) && span_eq(plain, span_str(text));
+    return value_text_plain(value, &plain) && span_eq(plain, span_str(text));
 }
 
 static bool bytes_are_plain(struct span bytes)
 {
     struct blob *v = value_from_bytes(bytes);
     struct span plain;
-    bool are = value_plain(blob_span(v), &plain) && span_eq(plain, bytes);
+    bool are = value_text_plain(blob_span(v), &plain) && span_eq(plain, bytes);
 
     blob_unref(v);
     return are;
@@ -113,20 +113,20 @@ START_TEST(plain_text_stands_in_the_value)
     ck_assert(plain_is(SPAN_LIT("\xac\xed\x00\x05\x74\x00\x02"
                                 "ab"),
                        "ab"));
-    ck_assert(!value_plain(SPAN_LIT("\xac\xed\x00\x05\x74\x00\x03"
-                                    "ab"),
-                           &plain));
-    ck_assert(!value_plain(SPAN_LIT("\xac\xed\x00\x05\x74\x00\x01"
-                                    "ab"),
-                           &plain));
-    ck_assert(!value_plain(SPAN_LIT("\xac\xed\x00\x05\x7c\x01\x00\x00\x00\x00\x00\x00\x02"
-                                    "ab"),
-                           &plain));
-    ck_assert(!value_plain(SPAN_LIT("\xac\xed\x00\x05\x74\x00\x02\xc3"
-                                    "b"),
-                           &plain));
-    ck_assert(!value_plain(SPAN_LIT("\xac\xed\x00\x05\x74\x00"), &plain));
-    ck_assert(!value_plain(SPAN_LIT("\xac\xed\x00\x05\x70"), &plain));
+    ck_assert(!value_text_plain(SPAN_LIT("\xac\xed\x00\x05\x74\x00\x03"
+                                         "ab"),
+                                &plain));
+    ck_assert(!value_text_plain(SPAN_LIT("\xac\xed\x00\x05\x74\x00\x01"
+                                         "ab"),
+                                &plain));
+    ck_assert(!value_text_plain(SPAN_LIT("\xac\xed\x00\x05\x7c\x01\x00\x00\x00\x00\x00\x00\x02"
+                                         "ab"),
+                                &plain));
+    ck_assert(!value_text_plain(SPAN_LIT("\xac\xed\x00\x05\x74\x00\x02\xc3"
+                                         "b"),
+                                &plain));
+    ck_assert(!value_text_plain(SPAN_LIT("\xac\xed\x00\x05\x74\x00"), &plain));
+    ck_assert(!value_text_plain(SPAN_LIT("\xac\xed\x00\x05\x70"), &plain));
 }
 END_TEST
 
