@@ -3,13 +3,14 @@
  * What TCP over loopback does when nobody has anything to do with the bytes: the limit beside which the
  * benchmark puts every other figure.
  *
- *   bare pong [--bytes 1024] [--back 21] [--hops 1] [--count 20000]
+ *   bare pong [--bytes 1024] [--back 21] [--hops 1] [--count 20000] [--epoll 0|1]
  *       one message at a time there and a short answer back, over so many relays (hops 2: client, relay,
- * end), each a process that blocks in read(); times of a round trip as the client sees them bare stream
- * [--bytes 65536] [--seconds 1] one process writes as much as it can in writes of so many bytes, another one
- * reads
+ *       end), each a process that blocks in read(), or with --epoll 1 in epoll_wait() before each read(), as
+ *       whoever serves more than one connection must; times of a round trip as the client sees them
+ *   bare stream [--bytes 65536] [--seconds 1]
+ *       one process writes as much as it can in writes of so many bytes, another one reads
  *
- * Prints one JSON object. CPU seconds are those of all its processes.
+ * Prints one JSON object. CPU seconds are those of all its processes, or of each side.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -28,9 +30,10 @@
 #define BYTES_MAX (4U << 20)
 #define READ_MAX  (256U << 10)
 
-static unsigned bytes, back = 21, hops = 1, count = 20000;
+static unsigned bytes, back = 21, hops = 1, count = 20000, use_epoll;
 static double seconds = 1;
 static uint8_t *buffer;
+static int waiter = -1;
 
 static void must(bool good, const char *what)
 {
@@ -84,9 +87,25 @@ static int connect_to(const struct sockaddr_in *at)
     return fd;
 }
 
+/* Each process has one, with all its connections. */
+static void attend(int fd)
+{
+    struct epoll_event e = {.events = EPOLLIN};
+
+    if (!use_epoll)
+        return;
+    if (waiter < 0)
+        waiter = epoll_create1(0);
+    must(waiter >= 0 && epoll_ctl(waiter, EPOLL_CTL_ADD, fd, &e) == 0, "epoll");
+}
+
 static bool read_all(int fd, size_t n)
 {
+    struct epoll_event e;
+
     for (size_t at = 0; at < n;) {
+        if (waiter >= 0)
+            must(epoll_wait(waiter, &e, 1, -1) == 1, "epoll_wait");
         ssize_t got = read(fd, buffer + at, n - at);
         if (got <= 0)
             return false;
@@ -109,6 +128,9 @@ static _Noreturn void relay(int listener, const struct sockaddr_in *behind)
 {
     int next = behind ? connect_to(behind) : -1, fd = no_delay(accept(listener, NULL, NULL), "accept");
 
+    attend(fd);
+    if (next >= 0)
+        attend(next);
     while (read_all(fd, bytes)) {
         if (next >= 0) {
             write_all(next, bytes);
@@ -141,6 +163,7 @@ static void pong(void)
         close(listener);
     }
     int fd = connect_to(&at[hops - 1]);
+    attend(fd);
     double began = now_s(), last = began;
     for (unsigned i = 0; i < count; i++) {
         write_all(fd, bytes);
@@ -184,8 +207,8 @@ static void stream(void)
     while (wait(NULL) > 0) {
     }
     double took = now_s() - began;
-    printf("{\"mb_s\": %.2f, \"cpu_us\": %.4f}\n", n / took / 1e6,
-           (cpu_s(RUSAGE_SELF) + cpu_s(RUSAGE_CHILDREN)) * 1e6 / (n / bytes));
+    printf("{\"mb_s\": %.2f, \"sender_us_kib\": %.4f, \"receiver_us_kib\": %.4f}\n", n / took / 1e6,
+           cpu_s(RUSAGE_SELF) * 1e6 / (n / 1024), cpu_s(RUSAGE_CHILDREN) * 1e6 / (n / 1024));
 }
 
 int main(int argc, char **argv)
@@ -202,6 +225,8 @@ int main(int argc, char **argv)
             hops = (unsigned)atoi(argv[i + 1]);
         else if (strcmp(argv[i], "--count") == 0)
             count = (unsigned)atoi(argv[i + 1]);
+        else if (strcmp(argv[i], "--epoll") == 0)
+            use_epoll = (unsigned)atoi(argv[i + 1]);
         else if (strcmp(argv[i], "--seconds") == 0)
             seconds = atof(argv[i + 1]);
         else
@@ -210,7 +235,8 @@ int main(int argc, char **argv)
     if ((!is_stream && (argc < 2 || strcmp(argv[1], "pong") != 0)) || bytes == 0 || bytes > BYTES_MAX ||
         back == 0 || back > BYTES_MAX || hops == 0 || hops > HOPS_MAX || count == 0) {
         fprintf(stderr,
-                "usage: bare pong|stream [--bytes N] [--back N] [--hops 1-%d] [--count N] [--seconds S]\n",
+                "usage: bare pong|stream [--bytes N] [--back N] [--hops 1-%d] [--count N] [--epoll 0|1] "
+                "[--seconds S]\n",
                 HOPS_MAX);
         return 2;
     }

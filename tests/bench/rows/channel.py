@@ -11,6 +11,7 @@ from table import Figure, Row, at_most, less, more
 OURS, THEIRS = 47001, 47002     # multicast ports: a cluster each
 ASYNC, USE_ACK, SYNC = 8, 2, 6
 ONE_CPU = {0}
+EPOLL = 'bare, epoll'
 
 
 class Cluster:
@@ -94,10 +95,19 @@ def settle(receivers, before, count, patience_s):
 
 
 def latency(stand, peer, options=SYNC, cpus=None):
-    if peer == 'bare':
-        got = stand.bare('pong', '--bytes', 1024, '--count', stand.pick(20000, 200), cpus=cpus)
+    if peer in ('bare', EPOLL):
+        got = stand.bare('pong', '--bytes', 1024, '--count', stand.pick(20000, 200), '--epoll', int(peer == EPOLL), cpus=cpus)
         return {'messages': got['per_s'], 'p50': got['p50_us'], 'p99': got['p99_us'], 'CPU of both': got['cpu_us']}
     return between(stand, peer, options=options, cpus=cpus)
+
+
+def asynchronous(stand, peer):
+    """Beside what TCP itself takes for as many bytes, in writes of 64 KiB."""
+    if peer == 'bare':
+        got = stand.bare('stream', '--bytes', 65536, '--seconds', stand.seconds(0.5))
+        return {'messages': got['mb_s'] * 1e6 / 1024, 'CPU of the sender': got['sender_us_kib'],
+                'CPU of a receiver': got['receiver_us_kib']}
+    return between(stand, peer, options=ASYNC)
 
 
 def share(stand, peer, size):
@@ -161,14 +171,20 @@ def sized(options, size, receivers=1):
 
 
 def one_sender(where, text, cpus):
-    return Row(f'channel-sync-{where}', f'Channel, sync, 1 KiB, one sender, {text}', ('clusterd', 'bare', 'tribes'),
+    return Row(f'channel-sync-{where}', f'Channel, sync, 1 KiB, one sender, {text}', ('clusterd', 'bare', EPOLL, 'tribes'),
                functools.partial(latency, cpus=cpus),
-               (less('p50', 'us', 1.2, 'bare'), less('p99', 'us', None, 'bare'), messages(), cpu('both', 0.5)))
+               (less('p50', 'us', 1.2, 'bare'), Figure('p50', 'us', of='bare', more=False, whose=EPOLL),
+                less('p99', 'us', None, 'bare'), messages(), cpu('both', 0.5)),
+               note='bare, epoll: each process waits in epoll_wait() before it reads, as whoever has several connections must')
 
 
 ROWS = [
-    Row('channel-async', 'Channel, async, 1 KiB', ('clusterd', 'tribes'), functools.partial(between, options=ASYNC),
-        (messages(15), cpu('the sender', 1 / 15), cpu('a receiver', 1 / 15), at_most('lost', 'messages', 0))),
+    Row('channel-async', 'Channel, async, 1 KiB', ('clusterd', 'tribes', 'bare'), asynchronous,
+        (messages(15), cpu('the sender', 1 / 15), cpu('a receiver', 1 / 15), at_most('lost', 'messages', 0),
+         Figure('messages', 'msg/s', of='tribes', whose='bare'),
+         Figure('CPU of the sender', 'us/msg', of='tribes', more=False, whose='bare'),
+         Figure('CPU of a receiver', 'us/msg', of='tribes', more=False, whose='bare')),
+        note='bare: as many bytes by TCP in writes of 64 KiB, with nothing made of them'),
     one_sender('free', 'placed freely', None), one_sender('pinned', 'one core', ONE_CPU),
     in_flight(USE_ACK, 16, 3, 0.25), in_flight(SYNC, 16, 3, 0.25), in_flight(USE_ACK, 256, 20), in_flight(SYNC, 256, 20),
     to_tomcat(1, 1.2), to_tomcat(16, 2.5), to_tomcat(64, 4),
