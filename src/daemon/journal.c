@@ -48,7 +48,7 @@ bool journal_send(int fd, const char *path, const char *entry, size_t n)
     return sendto(fd, entry, n, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&at, at_n) == (ssize_t)n;
 }
 
-void journal_notify(const char *state)
+void journal_notify(const char *state, bool may_wait)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un at;
@@ -59,7 +59,9 @@ void journal_notify(const char *state)
     int fd = n ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
     if (fd < 0)
         return;
-    while (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&at, n) < 0 && errno == EINTR)
+    int flags = MSG_NOSIGNAL | (may_wait ? 0 : MSG_DONTWAIT);
+
+    while (sendto(fd, state, strlen(state), flags, (struct sockaddr *)&at, n) < 0 && errno == EINTR)
         ;
     close(fd);
 }

@@ -16,7 +16,8 @@
 int journal_open(const char *path);
 /* One entry of the journal, lines "FIELD=value". Never waits: false when it could not be sent at once. */
 bool journal_send(int fd, const char *path, const char *entry, size_t n);
-/* Lines "NAME=value" to the service manager: READY=1, STATUS=..., STOPPING=1, EXTEND_TIMEOUT_USEC=... */
-void journal_notify(const char *state);
+/* Lines "NAME=value" to the service manager: READY=1, STATUS=..., STOPPING=1, EXTEND_TIMEOUT_USEC=... When it
+ * does not read, they are waited with, as sd_notify() does, or they are lost. */
+void journal_notify(const char *state, bool may_wait);
 
 #endif

@@ -20,10 +20,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define DEFAULT_FILE "/etc/clusterd/clusterd.yaml"
-#define LINGER_MS    5000
-#define STOP_MS      12000 /* a stop that takes longer has hung */
-#define EXTEND_MS    5000
+#define DEFAULT_FILE   "/etc/clusterd/clusterd.yaml"
+#define LINGER_MS      5000
+#define STOP_MS        12000 /* a stop that takes longer has hung */
+#define NOTIFY_WAIT_MS 2000  /* for what the service manager must not miss */
+#define EXTEND_MS      5000
 
 enum daemon_exit {
     EXIT_FINE = 0,
@@ -162,7 +163,7 @@ static void stop(struct daemon *d, unsigned linger_ms)
     if (d->stopping)
         return;
     d->stopping = true;
-    journal_notify("STOPPING=1\nSTATUS=leaving the cluster");
+    journal_notify("STOPPING=1\nSTATUS=leaving the cluster", true);
     timer_stop(&d->extend);
     timer_start(&d->watchdog, STOP_MS);
     node_stop(d->node, linger_ms, on_stopped, d);
@@ -199,7 +200,7 @@ static void on_ready(void *arg)
 
     d->ready = true;
     timer_stop(&d->extend);
-    journal_notify("READY=1");
+    journal_notify("READY=1", true);
     log_info("Ready");
 }
 
@@ -209,7 +210,7 @@ static void on_status(void *arg, const char *line)
 
     (void)arg;
     snprintf(text, sizeof text, "STATUS=%s", line);
-    journal_notify(text);
+    journal_notify(text, false);
 }
 
 static void on_leave(void *arg)
@@ -230,7 +231,7 @@ static void add_status(void *arg, struct buf *out)
 static void on_extend(struct timer *t, void *arg)
 {
     (void)arg;
-    journal_notify("EXTEND_TIMEOUT_USEC=30000000");
+    journal_notify("EXTEND_TIMEOUT_USEC=30000000", false);
     timer_start(t, EXTEND_MS);
 }
 

@@ -57,6 +57,7 @@ struct answer {
     uint64_t at;             /* walk */
     size_t want;             /* sessions of the next batch */
     uint64_t sent, left_out;
+    unsigned n_failed;   /* messages that were given up */
     int64_t snapshot_ms; /* on our clock */
     uint64_t begun_mono_ms;
     struct batch batches[BATCHES], *batch; /* batch: being filled */
@@ -145,25 +146,32 @@ static void send_rest(struct answer *a, const struct change *c)
 
 /* Its flow is that of one of its sessions: while a Tomcat waits for its state no order is needed, see above.
  */
-static void send_held(struct answer *a)
+static bool send_state(struct answer *a, struct change *const *sessions, uint32_t n)
 {
     struct buf body = {0};
     int64_t now = manager_time(a->manager, main_loop(a)), offset = manager_offset_to(a->manager, a->to);
+    bool can = tomcat_state_from_changes(sessions, n, now, offset, &body) == ERR_OK;
 
-    if (a->n_held == 0)
-        return;
-    if (tomcat_state_from_changes(a->held, a->n_held, now, offset, &body) == ERR_OK) {
-        send_message(a, SESSION_ALL_DATA, SESSION_ID_ALL_DATA, buf_span(&body), true, a->held[0]->flow,
+    if (can)
+        send_message(a, SESSION_ALL_DATA, SESSION_ID_ALL_DATA, buf_span(&body), true, sessions[0]->flow,
                      &a->batch->delivery);
-        a->sent += a->n_held;
-    } else {
-        a->left_out += a->n_held;
-    }
-    for (uint32_t i = 0; i < a->n_held; i++)
+    a->sent += can ? n : 0;
+    buf_fini(&body);
+    return can;
+}
+
+/* One that cannot be written costs the others nothing. */
+static void send_held(struct answer *a)
+{
+    bool sent = a->n_held > 0 && send_state(a, a->held, a->n_held);
+
+    for (uint32_t i = 0; i < a->n_held; i++) {
+        if (!sent && (a->n_held == 1 || !send_state(a, &a->held[i], 1)))
+            a->left_out++;
         change_unref(a->held[i]);
+    }
     a->n_held = 0;
     a->held_bytes = 0;
-    buf_fini(&body);
 }
 
 static void hold(struct answer *a, struct change *c)
@@ -235,6 +243,8 @@ static void send_batch(struct answer *a, struct batch *batch)
     batch->in_flight = true;
     batch->bytes = 0;
     delivery_init(&batch->delivery, main_loop(a), on_batch);
+    /* Also a member that lags must have it all before it is told that it has: a window, not a time-out. */
+    batch->delivery.is_patient = true;
     if (!a->context) {
         table_walk(t, NULL, true, &a->at, a->want, now, add_own, a);
         flush_block(a);
@@ -270,6 +280,11 @@ static void tell_done(const struct answer *a)
              a->context ? a->context->name : "all contexts", (unsigned long long)a->sent, a->to->name,
              (unsigned long long)(loop_mono_ms(main_loop(a)) - a->begun_mono_ms),
              a->left_out ? " Some were left out: their ids or names are no text that Java knows." : "");
+    if (a->n_failed)
+        log_warn(
+            "Manager [%s]; %u messages of the session state for [%s] could not be delivered: it lacks their "
+            "sessions",
+            a->context ? a->context->name : "all contexts", a->n_failed, a->to->name);
     metric_inc(a->manager->metrics, transfers_sent);
 }
 
@@ -318,6 +333,7 @@ static void on_batch(struct delivery *d, bool cancelled)
 
     batch->in_flight = false;
     batch->bytes = 0;
+    batch->answer->n_failed += (unsigned)atomic_load(&d->failed);
     if (!cancelled) /* else answer_free() follows */
         go_on(batch->answer);
 }

@@ -416,34 +416,13 @@ enum err tomcat_state_from_changes(struct change *const *changes, uint32_t n, in
     return e;
 }
 
-/* Of java.lang or an array of bytes, with no other class in it: each JVM has it. */
-static bool is_plain_value(struct span value)
-{
-    switch (value_kind(value)) {
-    case VALUE_NULL:
-    case VALUE_STRING:
-    case VALUE_BYTES:
-    case VALUE_BOOLEAN:
-    case VALUE_NUMBER:
-    case VALUE_CHARACTER:
-        return true;
-    case VALUE_DATE:
-    case VALUE_ENUM:
-    case VALUE_COLLECTION:
-    case VALUE_OTHER:
-    case VALUE_BROKEN:
-        break;
-    }
-    return false;
-}
-
 bool tomcat_state_is_plain(const struct change *c)
 {
     if (!mutf_utf8_valid(c->id))
         return false;
     for (size_t i = 0; i < c->n; i++) {
         const struct change_entry *e = &c->entries[i];
-        if (e->present && e->value && (e->kind != ENTRY_ATTRIBUTE || !is_plain_value(blob_span(e->value))))
+        if (e->present && e->value && (e->kind != ENTRY_ATTRIBUTE || !value_is_common(blob_span(e->value))))
             return false;
     }
     return true;

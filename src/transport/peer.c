@@ -71,7 +71,8 @@ void peer_caught_up(struct peer *p, bool lost)
  * none goes where there is something on its way already, but not much: 16 messages in two reads cost a Tomcat
  * two thirds of what they cost it in four. Each lane is for a thread of the Tomcat, which is worth waking for
  * half a batch of small messages or for a large one. What wants no ACK is finished when it is written, and
- * nothing tells when it was handled: such a flow stays at home.
+ * nothing tells when it was handled: such a flow stays at home, but for messages that come while its place
+ * has unfinished ones (nothing but probes and greetings is sent to a Tomcat so).
  */
 static unsigned flow_hash(uint64_t flow)
 {

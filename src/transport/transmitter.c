@@ -9,9 +9,6 @@
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
 
-#define FLOOD_BYTES ((uint64_t)4 << 20) /* queued for all members together */
-#define CALM_BYTES  ((uint64_t)64 << 10)
-
 static const char *const class_names[] = {"ReplicationTransmitter", "PooledParallelSender", NULL};
 static const char *const mode_names[] = {"pooled", "fastasyncqueue", "synchronous", "asynchronous", NULL};
 
@@ -171,9 +168,7 @@ static bool reserve(struct transmitter *t, struct member *m, size_t n)
         return false;
     }
     atomic_fetch_add_explicit(&m->queued_messages, 1, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&t->queued_bytes, n, memory_order_relaxed) > FLOOD_BYTES &&
-        !atomic_load_explicit(&t->flooded, memory_order_relaxed))
-        atomic_store_explicit(&t->flooded, true, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->queued_bytes, n, memory_order_relaxed);
     return true;
 }
 
@@ -235,18 +230,8 @@ void transmitter_probe(struct transmitter *t, const struct addr *to, unsigned co
     probe_start(t, to, connect_timeout_ms, frame, read_timeout_ms, fn, arg);
 }
 
-/* What was queued lies scattered among sessions that came meanwhile, and the allocator keeps it. */
-static void give_memory_back(struct transmitter *t)
-{
-    if (!atomic_load_explicit(&t->flooded, memory_order_relaxed) || transmitter_queued_bytes(t) > CALM_BYTES)
-        return;
-    atomic_store_explicit(&t->flooded, false, memory_order_relaxed);
-    mem_give_back();
-}
-
 void transmitter_heartbeat(struct transmitter *t)
 {
-    give_memory_back(t);
     if (t->keep_alive_count < 0 && t->keep_alive_time_ms < 0)
         return;
     LINK_EACH(at, &t->peers)

@@ -19,7 +19,6 @@ struct transmitter {
     int64_t keep_alive_count, keep_alive_time_ms;
     struct addr source; /* ADDR_NONE: the system's choice */
     atomic_ullong queued_bytes;
-    atomic_bool flooded; /* much was queued; its memory has not been given back yet */
 
     struct link peers, probes;
     unsigned next_worker;

@@ -76,13 +76,6 @@ size_t mem_room(void *p)
     return malloc_usable_size(p);
 }
 
-void mem_give_back(void)
-{
-#ifdef M_TRIM_THRESHOLD
-    malloc_trim(GROW_BYTES);
-#endif
-}
-
 void mem_free(void *p)
 {
     free(p);

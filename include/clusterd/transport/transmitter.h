@@ -74,8 +74,7 @@ typedef void (*transmitter_probe_fn)(void *arg, enum err result);
 void transmitter_probe(struct transmitter *t, const struct addr *to, unsigned connect_timeout_ms,
                        struct blob *frame, unsigned read_timeout_ms, transmitter_probe_fn fn, void *arg);
 
-void transmitter_heartbeat(
-    struct transmitter *t); /* main loop, each 5 s: keep-alive limits, memory of queues that were long */
+void transmitter_heartbeat(struct transmitter *t); /* main loop, each 5 s: keep-alive limits */
 /* Nothing new is taken. What is queued is sent for at most linger_ms; what is left then ends as
  * DELIVERY_FAILED. on_stopped follows on the main loop. */
 void transmitter_stop(struct transmitter *t, unsigned linger_ms, void (*on_stopped)(void *arg), void *arg);

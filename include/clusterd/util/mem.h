@@ -20,8 +20,6 @@ void mem_free(void *p);
 /* Bytes that may be used of a block; the allocator rounds up. */
 size_t mem_room(void *p);
 
-/* Returns to the system what is free in whole pages. Takes milliseconds; others who allocate wait. */
-void mem_give_back(void);
 /* Once, before threads start: how many of them will allocate much at the same time. */
 void mem_tune(unsigned threads);
 

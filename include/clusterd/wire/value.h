@@ -31,6 +31,9 @@ enum value_kind {
 };
 enum value_kind value_kind(struct span value);
 
+/* A String, Integer, Long, Boolean or byte[], byte for byte as Java writes it: every JVM reads it back. */
+bool value_is_common(struct span value);
+
 /*
  * Append what another language sees: String as UTF-8, byte[] as its bytes, numbers and Boolean as Java prints
  * them, Date as ISO 8601 in UTC with milliseconds, an enum's constant name, common collections and arrays as

@@ -352,7 +352,7 @@ static void look_ahead(struct conn *c, struct span in)
     struct span key;
     size_t n = 0, used;
 
-    for (int i = 0; i < TABLE_WARM_MAX && resp_peek(in, &key, &used); i++) {
+    for (int i = 0; c->authenticated && i < TABLE_WARM_MAX && resp_peek(in, &key, &used); i++) {
         names[n].context = table_route_known(c->front->table, c->db, key, &names[n].id);
         n += names[n].context && names[n].id.n;
         in = span_of(in.p + used, in.n - used);

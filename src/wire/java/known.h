@@ -25,4 +25,7 @@
 #define KNOWN_BOOLEAN SPAN_LIT(KNOWN_HEADER "\x73" KNOWN_BOOLEAN_DESC)                   /* then u1 */
 #define KNOWN_BYTES   SPAN_LIT(KNOWN_HEADER "\x75" KNOWN_BYTES_DESC) /* then i4 length, bytes */
 
+/* What a String or byte[] of the usual form holds: all bytes behind its head, as many as that says. */
+bool known_content(struct span value, bool *is_text, struct span *content);
+
 #endif

@@ -59,6 +59,22 @@ struct blob *value_from_boolean(bool v)
 
 /* --- asking --- */
 
+static bool is_number(struct span value, struct span head, size_t n)
+{
+    return value.n == head.n + n && span_starts_with(value, head);
+}
+
+bool value_is_common(struct span value)
+{
+    struct span content;
+    bool is_text;
+
+    if (known_content(value, &is_text, &content))
+        return !is_text || mutf_valid(content);
+    return is_number(value, KNOWN_INTEGER, 4) || is_number(value, KNOWN_LONG, 8) ||
+           is_number(value, KNOWN_BOOLEAN, 1);
+}
+
 /* Walk the one object of a value; walk_fini() in any case. */
 static fallible open_value(struct walk *w, struct span value, struct java_item *root)
 {

@@ -403,41 +403,12 @@ enum err value_text(struct span value, size_t max_bytes, struct buf *out)
     return e;
 }
 
-/* What a String or byte[] of the usual form holds: all bytes behind its head. */
-static bool quick_content(struct span value, bool *is_text, struct span *content)
-{
-    const size_t head = sizeof KNOWN_HEADER; /* header and type code */
-
-    if (value.n >= head + 2 && span_starts_with(value, SPAN_LIT(KNOWN_HEADER "\x74")))
-        *content = span_of(value.p + head + 2, value.n - head - 2);
-    else if (value.n >= head + 8 && span_starts_with(value, SPAN_LIT(KNOWN_HEADER "\x7c")))
-        *content = span_of(value.p + head + 8, value.n - head - 8);
-    else if (value.n >= KNOWN_BYTES.n + 4 && span_starts_with(value, KNOWN_BYTES))
-        *content = span_of(value.p + KNOWN_BYTES.n + 4, value.n - KNOWN_BYTES.n - 4);
-    else
-        return false;
-    *is_text = value.p[head - 1] != 0x75;
-    return true;
-}
-
-static uint64_t big_endian(const uint8_t *p, size_t n)
-{
-    uint64_t v = 0;
-
-    for (size_t i = 0; i < n; i++)
-        v = v << 8 | p[i];
-    return v;
-}
-
 bool value_text_plain(struct span value, struct span *text)
 {
     struct span content;
     bool is_text;
 
-    if (!quick_content(value, &is_text, &content))
-        return false;
-    size_t n_length = !is_text ? 4 : value.p[sizeof KNOWN_HEADER - 1] == 0x74 ? 2 : 8;
-    if (big_endian(content.p - n_length, n_length) != content.n || (is_text && !mutf_is_plain(content)))
+    if (!known_content(value, &is_text, &content) || (is_text && !mutf_is_plain(content)))
         return false;
     *text = content;
     return true;
@@ -449,7 +420,7 @@ enum err value_text_size(struct span value, size_t *n)
     struct buf utf8 = {0};
     bool is_text;
 
-    if (!quick_content(value, &is_text, &content))
+    if (!known_content(value, &is_text, &content))
         return ERR_UNSUPPORTED;
     if (!is_text || mutf_is_plain(content)) {
         *n = content.n;

@@ -5,15 +5,11 @@ only: that takes a minute, and nothing is judged beside Redis). Redis: a hash wi
 processes for each turn."""
 
 import functools
-import time
 
 from rows.front import Pair
 from rows.sessions import Tomcats
 from stand import rss
 from table import Figure, Row, at_most, less
-
-
-CALM_S = 6    # a node gives back what a flood has left of its queues within 5 s; a peer has the same time
 
 
 def fill(stand, p, count, size, bytes_text, rounds=1):
@@ -31,7 +27,6 @@ def memory(stand, peer, count, size, overwrite):
     try:
         empty = [rss(p.server.pid), rss(p.replica.pid)]
         fill(stand, p, count, size, None)
-        time.sleep(stand.pick(CALM_S, 0))
         full = [rss(p.server.pid), rss(p.replica.pid)]
         got = {'replica': (full[1] - empty[1]) / count, 'origin': (full[0] - empty[0]) / count}
         if peer in overwrite:

@@ -170,8 +170,8 @@ START_TEST(the_manager_is_told)
     make_folder();
     int fd = listen_at(path);
     setenv("NOTIFY_SOCKET", path, 1);
-    journal_notify("STOPPING=1\nSTATUS=leaving the cluster");
-    journal_notify("READY=1");
+    journal_notify("STOPPING=1\nSTATUS=leaving the cluster", true);
+    journal_notify("READY=1", true);
     ck_assert_str_eq(heard(fd), "STOPPING=1\nSTATUS=leaving the cluster");
     ck_assert_str_eq(heard(fd), "READY=1");
     ck_assert_str_eq(heard(fd), "");
@@ -181,8 +181,25 @@ START_TEST(the_manager_is_told)
     snprintf(name, sizeof name, "@%s", path);
     fd = listen_at(name);
     setenv("NOTIFY_SOCKET", name, 1);
-    journal_notify("READY=1");
+    journal_notify("READY=1", true);
     ck_assert_str_eq(heard(fd), "READY=1");
+    close(fd);
+    unsetenv("NOTIFY_SOCKET");
+    remove_folder();
+}
+END_TEST
+
+START_TEST(a_manager_that_does_not_read_holds_nobody_up)
+{
+    make_folder();
+    int fd = listen_at(path), n = 0;
+    setenv("NOTIFY_SOCKET", path, 1);
+    for (int i = 0; i < 5000; i++) /* more than any socket keeps */
+        journal_notify("STATUS=busy", false);
+    while (*heard(fd))
+        n++;
+    ck_assert_int_gt(n, 0);
+    ck_assert_int_lt(n, 5000);
     close(fd);
     unsetenv("NOTIFY_SOCKET");
     remove_folder();
@@ -196,12 +213,12 @@ START_TEST(no_manager)
     memset(longer, 'x', sizeof longer - 1);
     longer[0] = '/';
     unsetenv("NOTIFY_SOCKET");
-    journal_notify("READY=1");
+    journal_notify("READY=1", true);
     for (const char *const *name =
              (const char *const[]){"", "relative", "/nonexistent/socket", "@nobody", longer, NULL};
          *name; name++) {
         setenv("NOTIFY_SOCKET", *name, 1);
-        journal_notify("READY=1");
+        journal_notify("READY=1", true);
     }
     unsetenv("NOTIFY_SOCKET");
 }
@@ -209,4 +226,4 @@ END_TEST
 
 CLUSTERD_SUITE(journal, &entries_have_a_priority, &the_longest_line_is_one_whole_entry,
                &a_journal_that_does_not_read_holds_nobody_up, &a_journal_that_was_replaced_is_found_again,
-               &no_journal, &the_manager_is_told, &no_manager)
+               &no_journal, &the_manager_is_told, &a_manager_that_does_not_read_holds_nobody_up, &no_manager)

@@ -132,6 +132,15 @@ START_TEST(test_who_may_share_a_block)
     ck_assert(is_plain("x", ENTRY_ATTRIBUTE, value_from_long(1)));
     ck_assert(is_plain("x", ENTRY_ATTRIBUTE, value_from_boolean(true)));
     ck_assert(!is_plain("\xff", ENTRY_ATTRIBUTE, value_from_boolean(true)));
+    /* What a JVM would stumble over: an Integer of another make, a text that is none, a null without an
+     * object. */
+    ck_assert(
+        !is_plain("x", ENTRY_ATTRIBUTE,
+                  blob_new(SPAN_LIT("\xac\xed\0\5sr\0\21java.lang.Integer\0\0\0\0\0\0\0\1\2\0\1I\0\5value"
+                                    "xp\0\0\0\5"))));
+    ck_assert(!is_plain("x", ENTRY_ATTRIBUTE, blob_new(SPAN_LIT("\xac\xed\0\5t\0\1\xff"))));
+    ck_assert(!is_plain("x", ENTRY_ATTRIBUTE, blob_new(SPAN_LIT("\xac\xed\0\5t\0\2x"))));
+    ck_assert(!is_plain("x", ENTRY_ATTRIBUTE, blob_new(SPAN_LIT("\xac\xed\0\5p"))));
     ck_assert(!is_plain("x", ENTRY_ATTRIBUTE, blob_new(span_of(bean, sizeof bean - 1))));
     ck_assert(!is_plain("x", ENTRY_ATTRIBUTE, blob_new(span_of(date, sizeof date - 1))));
     ck_assert(!is_plain("x", ENTRY_ATTRIBUTE, blob_new(SPAN_LIT("broken"))));
