@@ -10,6 +10,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct resp_limits limits = {
     .max_args = 1000, .max_bulk = 2000, .max_inline = 300, .max_request = 4000};
 
+/* Looking ahead at what the parser has found sees the same, or nothing. */
+static void check_peek(const struct resp_parser *p, struct span in)
+{
+    struct span key;
+    size_t used;
+
+    if (!resp_peek(in, &key, &used))
+        return;
+    ASSERT(used == p->used);
+    ASSERT(span_eq(key, resp_count(p) > 1 ? resp_word(p, in, 1) : (struct span){NULL, 0}));
+}
+
 /* Requests as canonical multibulk, then the error if there is one. */
 static void parse_all(struct span in, size_t piece, bool unauthenticated, struct buf *said)
 {
@@ -29,6 +41,7 @@ static void parse_all(struct span in, size_t piece, bool unauthenticated, struct
         if (e != ERR_OK)
             continue;
         ASSERT(p.used > 0 && p.used <= now.n);
+        check_peek(&p, now);
         resp_array(said, resp_count(&p));
         for (size_t i = 0; i < resp_count(&p); i++)
             resp_bulk(said, resp_word(&p, now, i));

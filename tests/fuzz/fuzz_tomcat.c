@@ -76,10 +76,11 @@ static void check_state(struct change *c)
     struct buf block = {0};
     struct state_reader r;
     struct state_session s;
+    bool plain = tomcat_state_is_plain(c);
 
     if (c->new_id.n || c->life_kind == CHANGE_LIFE_ENDED ||
         tomcat_state_from_changes(&c, 1, now.wall_ms, OFFSET_MS, &block) != ERR_OK) {
-        ASSERT(c->new_id.n || c->life_kind == CHANGE_LIFE_ENDED || !tomcat_state_is_plain(c));
+        ASSERT(c->new_id.n || c->life_kind == CHANGE_LIFE_ENDED || !plain);
         buf_fini(&block);
         return;
     }
