@@ -29,7 +29,6 @@ JVM_FLAGS = ['-Djava.net.preferIPv4Stack=true', '-XX:+UseSerialGC', '-XX:-UsePer
              '--add-opens=java.base/java.lang=ALL-UNNAMED', '--add-opens=java.base/java.io=ALL-UNNAMED',
              '--add-opens=java.base/java.util=ALL-UNNAMED', '--add-opens=java.base/java.util.concurrent=ALL-UNNAMED']
 QUICK_JVM = ['-XX:TieredStopAtLevel=1']    # starts sooner, ends slower
-UNIT_ENVIRONMENT = {'GLIBC_TUNABLES': 'glibc.malloc.hugetlb=1'}    # as in systemd/clusterd.service
 TICKS = os.sysconf('SC_CLK_TCK')
 
 
@@ -263,7 +262,7 @@ log: {{level: info, target: stderr}}
         (folder / 'conf.yaml').write_text(conf)
         self.begun_wall = time.time()
         self.begun = time.monotonic()
-        super().__init__(stand, name, [stand.build / 'clusterd', '--config', 'conf.yaml'], cpus=cpus, env=UNIT_ENVIRONMENT)
+        super().__init__(stand, name, [stand.build / 'clusterd', '--config', 'conf.yaml'], cpus=cpus)
         self.mark = self.log.mark()
         self.control_connection = None
         if wait:

@@ -69,29 +69,6 @@ static unsigned rnd(unsigned bound)
 
 /* --- a Tomcat --- */
 
-static void say(struct starting_tomcat *t, struct loop *loop, struct member *to, enum session_event event,
-                const char *id)
-{
-    struct buf b = {0}, unique = {0};
-    int64_t now = loop_wall_ms(loop);
-    struct message m = {.options = SEND_USE_ACK};
-
-    session_unique_id(event, span_str(id), SPAN_LIT(CONTEXT), now, &unique);
-    struct session_msg msg = {.event = (int32_t)event,
-                              .timestamp_ms = now,
-                              .timestamp_set = true,
-                              .has_context = true,
-                              .context = SPAN_LIT(CONTEXT),
-                              .session_id = span_str(id),
-                              .unique_id = buf_span(&unique)};
-    ASSERT(session_msg_encode(&msg, &b) == ERR_OK);
-    channel_stamp(t->member.channel, loop, &m);
-    m.payload = buf_span(&b);
-    channel_send(t->member.channel, &m, &(struct targets){1, (struct member *[]){to}});
-    buf_fini(&b);
-    buf_fini(&unique);
-}
-
 static void end_wait(struct starting_tomcat *t)
 {
     if (t->phase != PHASE_WAITING)
@@ -120,7 +97,7 @@ static void on_manager_start(struct timer *timer, void *arg)
     t->phase = oldest ? PHASE_WAITING : PHASE_DONE;
     if (oldest) {
         log_debug("tomcat %d asks %s", (int)(t - tomcats), oldest->name);
-        say(t, host_main(t->member.host), oldest, SESSION_GET_ALL, SESSION_ID_GET_ALL);
+        bare_member_say(&t->member, host_main(t->member.host), oldest, SESSION_GET_ALL, CONTEXT);
         timer_start(&t->time_out, TIME_OUT_MS);
     }
     view_unref(v);
@@ -142,9 +119,9 @@ static enum err on_message(void *arg, const struct received *m)
     if (msg.event == SESSION_TRANSFER_COMPLETE || msg.event == SESSION_NO_CONTEXT_MANAGER)
         end_wait(t);
     else if (msg.event == SESSION_GET_ALL && m->source && t->phase == PHASE_CHANNEL)
-        say(t, m->loop, m->source, SESSION_NO_CONTEXT_MANAGER, SESSION_ID_NO_CONTEXT);
+        bare_member_say(&t->member, m->loop, m->source, SESSION_NO_CONTEXT_MANAGER, CONTEXT);
     else if (msg.event == SESSION_GET_ALL && m->source && msg.has_context && t->phase == PHASE_DONE)
-        say(t, m->loop, m->source, SESSION_TRANSFER_COMPLETE, SESSION_ID_TRANSFER_COMPLETE);
+        bare_member_say(&t->member, m->loop, m->source, SESSION_TRANSFER_COMPLETE, CONTEXT);
     session_msg_fini(&msg);
     return ERR_OK;
 }

@@ -5,6 +5,7 @@
 #include "bare_member.h"
 
 #include "clusterd/util/mem.h"
+#include "clusterd/wire/options.h"
 
 #define LINGER_MS  100
 #define GIVE_UP_MS 60000
@@ -90,6 +91,37 @@ static void on_stopped(void *arg)
 static bool is_stopped(void *arg)
 {
     return ((struct bare_member *)arg)->stopped;
+}
+
+static const char *id_of(enum session_event event)
+{
+    return event == SESSION_GET_ALL             ? SESSION_ID_GET_ALL
+           : event == SESSION_TRANSFER_COMPLETE ? SESSION_ID_TRANSFER_COMPLETE
+                                                : SESSION_ID_NO_CONTEXT;
+}
+
+void bare_member_say(struct bare_member *b, struct loop *loop, struct member *to, enum session_event event,
+                     const char *context)
+{
+    struct buf bytes = {0}, unique = {0};
+    struct span id = span_str(id_of(event));
+    int64_t now = loop_wall_ms(loop);
+    struct message m = {.options = SEND_USE_ACK};
+
+    session_unique_id(event, id, span_str(context), now, &unique);
+    struct session_msg msg = {.event = (int32_t)event,
+                              .timestamp_ms = now,
+                              .timestamp_set = true,
+                              .has_context = true,
+                              .context = span_str(context),
+                              .session_id = id,
+                              .unique_id = buf_span(&unique)};
+    ASSERT(session_msg_encode(&msg, &bytes) == ERR_OK);
+    channel_stamp(b->channel, loop, &m);
+    m.payload = buf_span(&bytes);
+    channel_send(b->channel, &m, &(struct targets){1, (struct member *[]){to}});
+    buf_fini(&bytes);
+    buf_fini(&unique);
 }
 
 bool bare_member_stop(struct bare_member *b)
