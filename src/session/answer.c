@@ -34,6 +34,8 @@
 #define BATCHES         4          /* on their way at a time, */
 #define WINDOW_BYTES    (8u << 20) /* and no more while they are so large */
 #define OWN_BLOCK_BYTES (64u << 10)
+#define AGAIN_MS        250          /* a member whose queue is full of other things gets some air */
+#define AGAIN_MAX       240          /* for a minute, as long as a Tomcat waits */
 #define BLOCK_SESSIONS  128          /* that share a block to a Tomcat, ... */
 #define BLOCK_BYTES     (128u << 10) /* ... while they take no more than this */
 #define SYNC_OPTIONS    (SEND_USE_ACK | SEND_SYNCHRONIZED_ACK)
@@ -44,6 +46,7 @@ struct batch {
     struct delivery delivery;
     bool in_flight;
     size_t bytes;
+    uint64_t from, n; /* where its walk began; sessions in it */
 };
 
 struct answer {
@@ -57,7 +60,9 @@ struct answer {
     uint64_t at;             /* walk */
     size_t want;             /* sessions of the next batch */
     uint64_t sent, left_out;
-    unsigned n_failed;   /* messages that were given up */
+    unsigned n_again; /* how often it went back to a batch that was not delivered */
+    bool gave_up;
+    struct timer pause;  /* runs after that */
     int64_t snapshot_ms; /* on our clock */
     uint64_t begun_mono_ms;
     struct batch batches[BATCHES], *batch; /* batch: being filled */
@@ -87,6 +92,7 @@ static void end(struct answer *a)
 {
     link_remove(&a->link);
     timer_fini(&a->timer);
+    timer_fini(&a->pause);
     view_member_unref(a->to);
     buf_fini(&a->block);
     mem_free(a);
@@ -242,6 +248,7 @@ static void send_batch(struct answer *a, struct batch *batch)
     batch->answer = a;
     batch->in_flight = true;
     batch->bytes = 0;
+    batch->from = a->at;
     delivery_init(&batch->delivery, main_loop(a), on_batch);
     /* Also a member that lags must have it all before it is told that it has: a window, not a time-out. */
     batch->delivery.is_patient = true;
@@ -253,7 +260,8 @@ static void send_batch(struct answer *a, struct batch *batch)
         send_held(a);
     }
     a->is_over = a->at == 0;
-    choose_want(a, batch, a->sent - sent);
+    batch->n = a->sent - sent;
+    choose_want(a, batch, batch->n);
     delivery_seal(&batch->delivery);
 }
 
@@ -280,11 +288,9 @@ static void tell_done(const struct answer *a)
              a->context ? a->context->name : "all contexts", (unsigned long long)a->sent, a->to->name,
              (unsigned long long)(loop_mono_ms(main_loop(a)) - a->begun_mono_ms),
              a->left_out ? " Some were left out: their ids or names are no text that Java knows." : "");
-    if (a->n_failed)
-        log_warn(
-            "Manager [%s]; %u messages of the session state for [%s] could not be delivered: it lacks their "
-            "sessions",
-            a->context ? a->context->name : "all contexts", a->n_failed, a->to->name);
+    if (a->gave_up)
+        log_warn("Manager [%s]; not all of the session state for [%s] could be delivered: it lacks sessions",
+                 a->context->name, a->to->name);
     metric_inc(a->manager->metrics, transfers_sent);
 }
 
@@ -316,15 +322,41 @@ static void walk_is_over(struct answer *a)
 
 static void go_on(struct answer *a)
 {
-    for (unsigned i = 0; i < BATCHES && !a->is_over && !a->dropped; i++)
+    bool pauses = a->pause.active && !a->dropped;
+
+    for (unsigned i = 0; i < BATCHES && !a->is_over && !a->dropped && !pauses; i++)
         if (!a->batches[i].in_flight && bytes_in_flight(a) < WINDOW_BYTES)
             send_batch(a, &a->batches[i]);
-    if (is_in_flight(a))
+    if (is_in_flight(a) || pauses)
         return;
     if (a->dropped)
         end(a);
     else
         walk_is_over(a);
+}
+
+static void on_pause(struct timer *timer, void *arg)
+{
+    (void)timer;
+    go_on(arg);
+}
+
+/* Goes back to where the batch began: a Tomcat may get a session twice before TRANSFERCOMPLETE, but not
+ * never. A clusterd member counts what it gets, and asks again by itself. */
+static void send_again(struct answer *a, const struct batch *batch)
+{
+    if (!a->context || a->dropped)
+        return;
+    if (a->n_again == AGAIN_MAX) {
+        a->gave_up = true;
+        return;
+    }
+    a->n_again++;
+    a->sent -= batch->n;
+    if (a->is_over || batch->from < a->at)
+        a->at = batch->from;
+    a->is_over = false;
+    timer_start(&a->pause, AGAIN_MS);
 }
 
 static void on_batch(struct delivery *d, bool cancelled)
@@ -333,9 +365,11 @@ static void on_batch(struct delivery *d, bool cancelled)
 
     batch->in_flight = false;
     batch->bytes = 0;
-    batch->answer->n_failed += (unsigned)atomic_load(&d->failed);
-    if (!cancelled) /* else answer_free() follows */
-        go_on(batch->answer);
+    if (cancelled) /* answer_free() follows */
+        return;
+    if (atomic_load(&d->failed) > 0)
+        send_again(batch->answer, batch);
+    go_on(batch->answer);
 }
 
 static void begin_state(struct answer *a)
@@ -384,6 +418,7 @@ static struct answer *begin(struct manager *m, struct member *to, struct context
     a->want = BATCH_FIRST;
     a->begun_mono_ms = loop_mono_ms(host_main(m->host));
     timer_init(&a->timer, host_main(m->host), on_wait, a);
+    timer_init(&a->pause, host_main(m->host), on_pause, a);
     link_push_back(&m->answers->list, &a->link);
     return a;
 }

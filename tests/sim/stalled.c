@@ -12,6 +12,7 @@
 #include "clusterd/daemon/node.h"
 #include "clusterd/session/edit.h"
 #include "clusterd/util/log.h"
+#include "clusterd/util/mem.h"
 #include "clusterd/wire/options.h"
 #include "clusterd/wire/state.h"
 #include "clusterd/wire/value.h"
@@ -32,7 +33,7 @@ static struct node *node;
 static struct bare_member tomcat;
 static bool asked;
 static unsigned n_sessions = 20000, n_came, n_late;
-static bool complete;
+static bool complete, *came;
 
 static void ask(void *arg)
 {
@@ -52,7 +53,10 @@ static void take_block(struct span body)
 
     ASSERT(state_reader_init(&r, body, NULL, NULL) == ERR_OK);
     while (state_reader_next(&r, &s, NULL) == ERR_OK) {
-        n_came++;
+        unsigned n = (unsigned)strtoul((const char *)s.id.p + 1, NULL, 10);
+        ASSERT(n < n_sessions);
+        n_came += !came[n]; /* a session may come twice */
+        came[n] = true;
         n_late += complete;
         state_session_fini(&s);
     }
@@ -155,6 +159,7 @@ static bool run(uint64_t seed)
     struct diag d = {0};
 
     n_came = n_late = 0;
+    came = mem_array(n_sessions, sizeof *came);
     asked = complete = false;
     sim = sim_new(seed);
     begin_node();
@@ -172,6 +177,7 @@ static bool run(uint64_t seed)
     printf("seed %llu: %u of %u sessions, %u of them after TRANSFERCOMPLETE%s\n", (unsigned long long)seed,
            n_came, n_sessions, n_late, ends ? "" : ", which did not come");
     end_all();
+    mem_free(came);
     diag_fini(&d);
     return asked && stalls && ends && n_came == n_sessions && n_late == 0;
 }
