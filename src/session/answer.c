@@ -12,7 +12,7 @@
  * acknowledged.
  *
  * The blocks are flows of their own, so they take several lanes and a Tomcat's threads read several at once.
- * DeltaManager.deserializeSessions (9.0, 10.1 and 11 alike) stands that: it works on what is its own up to
+ * DeltaManager.deserializeSessions (read in 9.0 and 10.1) stands that: it works on what is its own up to
  * ManagerBase.add(), which is a put into a ConcurrentHashMap and a maximum under a lock; the session counter
  * that it increments without one is for statistics. Deltas that overtake a block do no harm: DeltaManager
  * queues them from its request to TRANSFERCOMPLETE and applies then those that are as new as the blocks.
