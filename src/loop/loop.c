@@ -38,6 +38,7 @@ void loop_fini(struct loop *l)
         multicast_close(CONTAINER_OF(l->multicasts.next, struct multicast, all));
     heap_fini(&l->timers);
     mem_free(l->scratch);
+    gather_fini(&l->gather);
 }
 
 void loop_post(struct loop *l, struct task *t)
@@ -186,6 +187,7 @@ static void settle(struct loop *l)
 void loop_turn(struct loop *l, struct task *posted)
 {
     l->in_turn = true;
+    gather_offer(l);
     timer_run_due(l);
     loop_tasks_run(posted, false);
     settle(l);

@@ -4,8 +4,8 @@
  * buffering, back-pressure, ending) is done once, in loop.c, timer.c and stream.c; a kind supplies only
  * clocks, descriptors and readiness through struct loop_ops. So what the simulator tests is what ships.
  *
- * One turn of a loop: I/O callbacks of the kind, loop_turn() = due timers, posted tasks, then loop_settle() =
- * deferred tasks, queued output, pending stream callbacks, until nothing is left.
+ * One turn of a loop: I/O callbacks of the kind, loop_turn() = gathered input, due timers, posted tasks, then
+ * loop_settle() = deferred tasks, queued output, pending stream callbacks, until nothing is left.
  */
 #ifndef LOOP_LOOP_IMPL_H
 #define LOOP_LOOP_IMPL_H
@@ -61,6 +61,14 @@ struct loop_ops {
     void (*mc_close)(struct multicast *m);
 };
 
+/* gather.c: what was read in this turn and is still to be offered. */
+#define GATHER_STREAMS 32
+struct gather {
+    uint8_t *memory; /* NULL until it is used for the first time */
+    size_t used, n;
+    struct stream_input inputs[GATHER_STREAMS];
+};
+
 struct loop {
     const struct loop_ops *ops;
     struct host *host;
@@ -74,6 +82,7 @@ struct loop {
     struct link later; /* streams that have sent their fair share of this turn: dirty in the next */
     struct link ready; /* streams with callbacks to make at the end of the turn */
     uint8_t *scratch;  /* SCRATCH_KEEP + SCRATCH_READ bytes */
+    struct gather gather;
 };
 
 struct host_ops {
@@ -113,6 +122,7 @@ struct stream {
     enum stream_state state;
     unsigned due;
     bool paused, eof;
+    bool gathered;   /* what was read of it is in the loop's gather */
     bool blocked;    /* the kind took no more output; it will say when it does */
     bool above_mark; /* on_drain is owed */
     bool tail_shared;
@@ -183,6 +193,16 @@ void stream_settle_output(struct stream *s);
 void stream_settle_callbacks(struct stream *s);
 void stream_wind_up(struct stream *s);
 void stream_forget(struct stream *s); /* frees it without a callback */
+/* stream.c: for gather.c */
+bool stream_has_read(struct stream *s, enum io io, enum err why); /* after a read; false: no bytes came */
+void stream_offer_read(struct stream *s, struct span in); /* what was read while nothing was unconsumed */
+
+/* gather.c */
+void gather_fini(struct gather *g);
+bool gather_read(
+    struct stream *s); /* nothing of it is unconsumed; true: there may be more than a read takes */
+void gather_offer(struct loop *l); /* all that was gathered */
+void gather_forget(struct stream *s);
 
 /* listener.c, multicast.c: callbacks are made between begin and end, as long as `closed` is not set */
 void listener_io_begin(struct listener *ls);

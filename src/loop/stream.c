@@ -74,6 +74,7 @@ static void end(struct stream *s, enum err why, bool reset)
 
 void stream_forget(struct stream *s)
 {
+    gather_forget(s);
     timer_fini(&s->timer);
     link_remove(&s->all);
     link_remove(&s->dirty);
@@ -359,10 +360,7 @@ static enum io read_scratch(struct stream *s, size_t *n, enum err *why)
     if (kept)
         memcpy(scratch, s->in.p + s->in_off, kept);
     drop_input(s);
-    size_t all = kept + *n, used = offer(s, span_of(scratch, all));
-    if (s->state == STREAM_OPEN)
-        wr_bytes(&s->in, scratch + used, all - used);
-    check_limit(s);
+    stream_offer_read(s, span_of(scratch, kept + *n));
     return IO_DONE;
 }
 
@@ -402,6 +400,30 @@ static void got_eof(struct stream *s)
     owe(s, DUE_EOF);
 }
 
+bool stream_has_read(struct stream *s, enum io io, enum err why)
+{
+    if (io == IO_DONE)
+        s->last_read_ms = loop_mono_ms(s->loop);
+    else if (io == IO_EOF)
+        got_eof(s);
+    else if (io == IO_FAILED)
+        end(s, why, true);
+    return io == IO_DONE;
+}
+
+void stream_offer_read(struct stream *s, struct span in)
+{
+    size_t used = 0;
+
+    if (s->state != STREAM_OPEN)
+        return;
+    if (!s->paused)
+        used = offer(s, in);
+    if (s->state == STREAM_OPEN)
+        wr_bytes(&s->in, in.p + used, in.n - used);
+    check_limit(s);
+}
+
 /* Reads up to `share` bytes; ends early when the kind has no more. */
 static void read_up_to(struct stream *s, size_t share)
 {
@@ -410,13 +432,8 @@ static void read_up_to(struct stream *s, size_t share)
         enum err why = ERR_IO;
         bool small = unconsumed(s) <= SCRATCH_KEEP && s->in_want <= SCRATCH_READ;
         enum io io = small ? read_scratch(s, &n, &why) : read_kept(s, &n, &why);
-        if (io == IO_EOF)
-            got_eof(s);
-        else if (io == IO_FAILED)
-            end(s, why, true);
-        if (io != IO_DONE)
+        if (!stream_has_read(s, io, why))
             return;
-        s->last_read_ms = loop_mono_ms(s->loop);
         if (n < SCRATCH_READ && !(s->due & DUE_LAST_READ))
             return;
         share -= n < share ? n : share;
@@ -472,6 +489,10 @@ void stream_io_opened(struct stream *s)
 
 void stream_io_readable(struct stream *s)
 {
+    if (s->gathered)
+        gather_offer(s->loop);
+    if (s->ops->on_gathered && stream_wants_read(s) && unconsumed(s) == 0 && !gather_read(s))
+        return;
     read_up_to(s, READ_SHARE);
 }
 

@@ -18,12 +18,22 @@
 
 struct stream;
 
+/* What was read of a stream and will be offered to it. */
+struct stream_input {
+    struct stream *stream;
+    struct span in;
+};
+
 struct stream_ops {
     /* An outgoing connection stands. Not called for adopted streams. May be NULL. */
     void (*on_open)(struct stream *s, void *arg);
     /* Unread input; returns how many of its bytes were consumed (0..in.n). The span is valid during the call
      * only. The stream may be closed or aborted from inside. */
     size_t (*on_input)(struct stream *s, void *arg, struct span in);
+    /* Several streams of these operations were read in this turn, and now each of them is offered its input,
+     * unless it ends or is paused before: a look at all of it, to prepare what will be needed. Nothing may be
+     * done with the streams. May be NULL: then each stream is offered what was read of it at once. */
+    void (*on_gathered)(const struct stream_input *inputs, size_t n);
     /* The queue of unsent bytes has fallen to the low mark after having been above it. May be NULL. */
     void (*on_drain)(struct stream *s, void *arg);
     /* The peer has ended its side; all its bytes were offered. NULL = what is queued is still sent (at most

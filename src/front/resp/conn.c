@@ -345,19 +345,50 @@ static void want_more(struct conn *c, size_t have)
         protocol_error(c, "too much unfinished input of all clients (maxBufferBytes)");
 }
 
+/* The session that the first request of the input is about; *used = that request's length. False: no request
+ * that could be looked into. *name has no context when it is about none. */
+static bool look_at(const struct conn *c, struct span in, struct table_name *name, size_t *used)
+{
+    struct span key;
+
+    *name = (struct table_name){0};
+    if (!c->authenticated || !resp_peek(in, &key, used))
+        return false;
+    name->context = table_route_known(c->front->table, c->db, key, &name->id);
+    if (name->id.n == 0)
+        name->context = NULL;
+    return true;
+}
+
 /* The sessions that the next requests of a pipeline are about will be needed soon. */
-static void look_ahead(struct conn *c, struct span in)
+static void look_ahead(const struct conn *c, struct span in)
 {
     struct table_name names[TABLE_WARM_MAX];
-    struct span key;
     size_t n = 0, used;
 
-    for (int i = 0; c->authenticated && i < TABLE_WARM_MAX && resp_peek(in, &key, &used); i++) {
-        names[n].context = table_route_known(c->front->table, c->db, key, &names[n].id);
-        n += names[n].context && names[n].id.n;
+    for (int i = 0; i < TABLE_WARM_MAX && look_at(c, in, &names[n], &used); i++) {
+        n += names[n].context != NULL;
         in = span_of(in.p + used, in.n - used);
     }
     table_warm(c->front->table, names, n);
+}
+
+/* So will those of the single requests of several connections. Pipelines have look_ahead(). */
+static void on_gathered(const struct stream_input *inputs, size_t n_inputs)
+{
+    const struct conn *c = NULL;
+    struct table_name names[TABLE_WARM_MAX];
+    size_t n = 0, used;
+
+    for (size_t i = 0; i < n_inputs; i++) {
+        c = stream_arg(inputs[i].stream);
+        if (look_at(c, inputs[i].in, &names[n], &used) && names[n].context && used == inputs[i].in.n)
+            n++;
+        if (n == TABLE_WARM_MAX || i + 1 == n_inputs) {
+            table_warm(c->front->table, names, n);
+            n = 0;
+        }
+    }
 }
 
 static bool may_go_on(const struct conn *c)
@@ -457,8 +488,11 @@ static void on_close(struct stream *s, void *arg, enum err why)
     free_if_done(c);
 }
 
-static const struct stream_ops conn_ops = {
-    .on_input = on_input, .on_drain = on_drain, .on_eof = on_eof, .on_close = on_close};
+static const struct stream_ops conn_ops = {.on_input = on_input,
+                                           .on_gathered = on_gathered,
+                                           .on_drain = on_drain,
+                                           .on_eof = on_eof,
+                                           .on_close = on_close};
 
 /* --- life --- */
 

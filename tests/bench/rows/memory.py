@@ -2,7 +2,7 @@
 """Resident memory of a replicated session, on the member that it was replicated to (and on the one that it was written
 to); then again after every session was overwritten ten times with values of changing length (a million of them in clusterd
 only: that takes a minute, and nothing is judged beside Redis). Redis: a hash with one field under the same key. Fresh
-processes for each turn."""
+processes for each turn. What a session needs is judged among a million: among fewer, what a process needs once counts."""
 
 import functools
 
@@ -60,8 +60,8 @@ def row(count, size, limit, gib, peers=('clusterd', 'redis'), overwrite=(), roun
 
 
 ROWS = [
-    row(100000, 64, 250, 2),
-    row(100000, 1024, 1200, 4, ('clusterd', 'redis', 'tomcat'), overwrite=('clusterd', 'redis'), rounds=3),
+    row(100000, 64, None, 2),
+    row(100000, 1024, None, 4, ('clusterd', 'redis', 'tomcat'), overwrite=('clusterd', 'redis'), rounds=3),
     row(100000, 16384, None, 6, rounds=3), row(1000000, 64, 250, 3, rounds=3),
     row(1000000, 1024, 1200, 6, overwrite=('clusterd',), rounds=3),
 ]
