@@ -5,7 +5,7 @@
  * followed by WAIT 1 0 in the same write() and is done when both are answered, which is how a client of Redis
  * learns that a replica has it. One thread, hiredis for the protocol.
  *
- *   wait_client --port P|--path FILE [--password TEXT] [--op set|hset|setex|get] [--prefix s:] [--bytes
+ *   wait_client --port P|--path FILE [--password TEXT] [--op set|hset|setex|get|del] [--prefix s:] [--bytes
  * N[:M]]
  *               [--clients N] [--pipeline N] [--count N] [--first N] [--keys N] [--seconds S] [--wait]
  *
@@ -29,8 +29,8 @@
 #define PIPELINE_MAX 1024
 #define SILENCE_MS   60000
 
-enum op { OP_SET, OP_HSET, OP_SETEX, OP_GET, OP_COUNT };
-static const char *const op_names[OP_COUNT] = {"set", "hset", "setex", "get"};
+enum op { OP_SET, OP_HSET, OP_SETEX, OP_GET, OP_DEL, OP_COUNT };
+static const char *const op_names[OP_COUNT] = {"set", "hset", "setex", "get", "del"};
 
 struct client {
     redisContext *c;
@@ -100,6 +100,8 @@ static int append_one(struct client *c, const char *key, size_t n)
         return redisAppendCommand(c->c, "HSET %s a %b", key, value, n);
     case OP_SETEX:
         return redisAppendCommand(c->c, "SETEX %s 1800 %b", key, value, n);
+    case OP_DEL:
+        return redisAppendCommand(c->c, "DEL %s", key);
     case OP_GET:
     case OP_COUNT:
         break;
