@@ -42,6 +42,8 @@ bool gather_read(struct stream *s)
 
     if (is_full(g) || (g->n && g->inputs[0].stream->ops != s->ops))
         gather_offer(s->loop);
+    if (!stream_wants_read(s)) /* a neighbour has closed or paused it */
+        return false;
     if (!g->memory)
         g->memory = mem_alloc(GATHER_BYTES + SCRATCH_READ);
     uint8_t *to = g->memory + g->used;
@@ -54,15 +56,4 @@ bool gather_read(struct stream *s)
     if (n > GATHER_SMALL_MAX)
         gather_offer(s->loop);
     return n == SCRATCH_READ;
-}
-
-void gather_forget(struct stream *s)
-{
-    struct gather *g = &s->loop->gather;
-
-    for (size_t i = 0; s->gathered && i < g->n; i++)
-        if (g->inputs[i].stream == s) {
-            g->inputs[i] = g->inputs[--g->n];
-            s->gathered = false;
-        }
 }

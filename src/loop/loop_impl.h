@@ -202,7 +202,6 @@ void gather_fini(struct gather *g);
 bool gather_read(
     struct stream *s); /* nothing of it is unconsumed; true: there may be more than a read takes */
 void gather_offer(struct loop *l); /* all that was gathered */
-void gather_forget(struct stream *s);
 
 /* listener.c, multicast.c: callbacks are made between begin and end, as long as `closed` is not set */
 void listener_io_begin(struct listener *ls);

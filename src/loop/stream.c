@@ -74,7 +74,7 @@ static void end(struct stream *s, enum err why, bool reset)
 
 void stream_forget(struct stream *s)
 {
-    gather_forget(s);
+    ASSERT(!s->gathered); /* streams end in a turn after what was gathered is offered, or between turns */
     timer_fini(&s->timer);
     link_remove(&s->all);
     link_remove(&s->dirty);
@@ -417,7 +417,7 @@ void stream_offer_read(struct stream *s, struct span in)
 
     if (s->state != STREAM_OPEN)
         return;
-    if (!s->paused)
+    if (!s->paused && in.n >= s->in_want)
         used = offer(s, in);
     if (s->state == STREAM_OPEN)
         wr_bytes(&s->in, in.p + used, in.n - used);

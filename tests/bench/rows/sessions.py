@@ -69,6 +69,7 @@ def ours(stand, p, count, pipeline):
         got = stand.client(p.server, '--op', 'hset', '--bytes', BYTES, '--pipeline', pipeline, *which)
         p.settle()
     lost = count - (p.replica.count() - before)
+    check(lost == 0, f'{lost} of {count} sessions are not on the other member')
     check_values(p, first[0], count)
     first[0] += count
     stand.client(p.server, '--op', 'del', '--pipeline', 16, *which)
@@ -89,7 +90,6 @@ def sessions(stand, peer, options, pipeline):
     p = pair(stand, 'clusterd', {8: 'async', 6: 'sync,use_ack'}[options])
     stand.get(('warm', options), lambda: ours(stand, p, count, pipeline))
     got, cpu, lost = ours(stand, p, count, pipeline)
-    check(lost == 0, f'{lost} of {count} sessions are not on the other member')
     return {'sessions': got['per_s'], 'p50': got['p50_us'], 'p99': got['p99_us'], 'lost': 100 * lost / count,
             'CPU of the writing node': cpu.each[0] * 1e6 / count, 'CPU of the other': cpu.each[1] * 1e6 / count}
 

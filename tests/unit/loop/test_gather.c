@@ -232,5 +232,67 @@ static void neighbours_end(enum kind kind)
 }
 BOTH(neighbours_end)
 
+/* More streams than are gathered: who is offered its input first closes those that are still to be read,
+ * whose peers have reset them. They were closed, and nothing else. */
+static void close_the_reset(struct peer *p, struct span in)
+{
+    (void)p;
+    (void)in;
+    for (size_t i = STREAMS / 5 * 4; i < STREAMS; i++)
+        if (crowd->server[i].s)
+            stream_close(crowd->server[i].s, 100);
+}
+
+static void closed_before_the_read(enum kind kind)
+{
+    static struct crowd c;
+
+    crowd_init(&c, kind, STREAMS);
+    write_all(&c); /* from now on the system tells of more than 32 at a time */
+    world_run(&c.w, NULL, NULL, 50);
+    for (size_t i = 0; i < STREAMS / 5 * 4; i++) {
+        c.server[i].on_input = close_the_reset;
+        stream_write(c.client[i].s, SPAN_LIT("abcdef"));
+        stream_flush(c.client[i].s);
+    }
+    for (size_t i = STREAMS / 5 * 4; i < STREAMS; i++)
+        stream_abort(c.client[i].s);
+    world_run(&c.w, NULL, NULL, 300);
+    for (size_t i = STREAMS / 5 * 4; i < STREAMS; i++) {
+        ck_assert_uint_eq(c.server[i].closes, 1);
+        if (kind == REAL) /* the simulated network brings the resets in any order */
+            ck_assert_int_eq(c.server[i].why, ERR_OK);
+    }
+    crowd_fini(&c);
+}
+BOTH(closed_before_the_read)
+
+static void want_twelve(struct peer *p, struct span in)
+{
+    ck_assert(p->inputs == 1 || in.n >= 12);
+    stream_want(p->s, 12);
+}
+
+/* Nothing is unconsumed, but the owner does not want less than so much. */
+static void as_much_as_wanted(enum kind kind)
+{
+    static struct crowd c;
+
+    crowd_init(&c, kind, TOGETHER);
+    for (size_t i = 0; i < TOGETHER; i++)
+        c.server[i].on_input = want_twelve;
+    for (unsigned round = 0; round < 3; round++) {
+        write_all(&c);
+        world_run(&c.w, NULL, NULL, 50);
+        memset(c.shown, 0, sizeof c.shown); /* what was kept is offered from elsewhere */
+    }
+    for (size_t i = 0; i < TOGETHER; i++)
+        ck_assert_uint_eq(c.server[i].inputs, 2);
+    crowd_fini(&c);
+}
+BOTH(as_much_as_wanted)
+
 CLUSTERD_SUITE(gather, &own_bytes_in_order_real, &own_bytes_in_order_sim, &all_are_shown_first_real,
-               &all_are_shown_first_sim, &neighbours_end_real, &neighbours_end_sim)
+               &all_are_shown_first_sim, &neighbours_end_real, &neighbours_end_sim,
+               &closed_before_the_read_real, &closed_before_the_read_sim, &as_much_as_wanted_real,
+               &as_much_as_wanted_sim)
