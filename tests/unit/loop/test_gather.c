@@ -60,19 +60,24 @@ static bool all_open(void *arg)
     return true;
 }
 
-static void crowd_init(struct crowd *c, enum kind kind, size_t n)
+static void crowd_init_ops(struct crowd *c, enum kind kind, size_t n, const struct stream_ops *ops)
 {
     *c = (struct crowd){0};
     crowd = c;
     world_init(&c->w, kind);
     server_init(&c->sv, &c->w, c->server, n);
-    c->sv.ops = &gather_ops;
+    c->sv.ops = ops;
     for (c->n = 1; c->n <= n; c->n++) { /* one by one, so that those of the same place belong together */
         peer_init(&c->client[c->n - 1]);
         client_connect(&c->w, &c->sv, &c->client[c->n - 1]);
         ck_assert(world_run(&c->w, all_open, c, 5000));
     }
     c->n = n;
+}
+
+static void crowd_init(struct crowd *c, enum kind kind, size_t n)
+{
+    crowd_init_ops(c, kind, n, &gather_ops);
 }
 
 static void crowd_fini(struct crowd *c)
@@ -156,6 +161,98 @@ static void own_bytes_in_order(enum kind kind)
     crowd_fini(&b.c);
 }
 BOTH(own_bytes_in_order)
+
+static uint32_t meddling;
+
+static uint32_t draw(uint32_t bound)
+{
+    meddling = meddling * 1103515245 + 12345;
+    return (meddling >> 8) % bound;
+}
+
+/* Takes part of its input at most, wants more than that, stops and starts others and itself. */
+static void meddle(struct peer *p, struct span in)
+{
+    size_t left = CONTAINER_OF(crowd, struct bytes, c)->sent[p - crowd->server] - p->n_in;
+
+    pattern_check(in, p->n_in - (in.n < p->consume_max ? in.n : p->consume_max));
+    p->consume_max = draw(3) ? SIZE_MAX : draw(3000);
+    if (draw(8) == 0) /* no more than will come */
+        stream_want(p->s, left < 20000 ? left : draw(20000));
+    for (unsigned i = draw(6); i > 0; i--) {
+        struct stream *s = crowd->server[draw(STREAMS)].s;
+        if (draw(3))
+            stream_pause(s);
+        else
+            stream_resume(s);
+    }
+}
+
+static const struct stream_ops meddling_ops = {
+    .on_input = peer_input, .on_gathered = on_gathered, .on_close = peer_closed};
+
+static bool came_after_a_push(void *arg)
+{
+    struct bytes *b = arg;
+
+    for (size_t i = 0; i < STREAMS; i++) {
+        stream_pause(b->c.server[i].s);
+        stream_resume(b->c.server[i].s);
+    }
+    return all_came(b);
+}
+
+/* The same when the owners stop and start each other in between, and do not take all. */
+static void in_order_among_meddlers(enum kind kind)
+{
+    static struct bytes b;
+    uint8_t *room = mem_alloc(BYTES_MAX);
+
+    b = (struct bytes){0};
+    meddling = 1;
+    crowd_init_ops(&b.c, kind, STREAMS, &meddling_ops);
+    for (size_t i = 0; i < STREAMS; i++) {
+        b.c.server[i].discard = true;
+        b.c.server[i].on_input = meddle;
+    }
+    for (unsigned round = 0; round < 20; round++) {
+        for (size_t i = 0; i < STREAMS; i++)
+            write_some(&b, i, room, draw(1 << 24));
+        ck_assert(world_run(&b.c.w, came_after_a_push, &b, 20000));
+    }
+    ck_assert_uint_gt(b.c.shows, 0);
+    mem_free(room);
+    crowd_fini(&b.c);
+}
+BOTH(in_order_among_meddlers)
+
+/* As much as may be gathered, and then what a read takes at most. */
+static void fill_the_room(enum kind kind)
+{
+    static struct bytes b;
+    uint8_t *room = mem_alloc(BYTES_MAX);
+
+    b = (struct bytes){0};
+    crowd_init(&b.c, kind, STREAMS);
+    for (size_t i = 0; i < STREAMS; i++) {
+        b.c.server[i].discard = true;
+        b.c.server[i].on_input = check_bytes;
+    }
+    for (unsigned round = 0; round < 3; round++) { /* the system tells of more at a time after the first */
+        hold(&b.c);
+        for (size_t i = 0; i < STREAMS; i++) {
+            size_t n = i < 31 ? 4096 : BYTES_MAX;
+            pattern_fill(room, n, b.sent[i]);
+            stream_write(b.c.client[i].s, span_of(room, n));
+            b.sent[i] += n;
+        }
+        let_go(&b.c);
+        ck_assert(world_run(&b.c.w, all_came, &b, 10000));
+    }
+    mem_free(room);
+    crowd_fini(&b.c);
+}
+BOTH(fill_the_room)
 
 static void write_all(struct crowd *c)
 {
@@ -292,7 +389,8 @@ static void as_much_as_wanted(enum kind kind)
 }
 BOTH(as_much_as_wanted)
 
-CLUSTERD_SUITE(gather, &own_bytes_in_order_real, &own_bytes_in_order_sim, &all_are_shown_first_real,
-               &all_are_shown_first_sim, &neighbours_end_real, &neighbours_end_sim,
+CLUSTERD_SUITE(gather, &own_bytes_in_order_real, &own_bytes_in_order_sim, &fill_the_room_real,
+               &fill_the_room_sim, &in_order_among_meddlers_real, &in_order_among_meddlers_sim,
+               &all_are_shown_first_real, &all_are_shown_first_sim, &neighbours_end_real, &neighbours_end_sim,
                &closed_before_the_read_real, &closed_before_the_read_sim, &as_much_as_wanted_real,
                &as_much_as_wanted_sim)
