@@ -489,7 +489,7 @@ void stream_io_opened(struct stream *s)
 
 void stream_io_readable(struct stream *s)
 {
-    if (s->gathered)
+    if (s->gathered) /* reported twice in a turn: first what came first */
         gather_offer(s->loop);
     if (s->ops->on_gathered && stream_wants_read(s) && unconsumed(s) == 0 && !gather_read(s))
         return;
