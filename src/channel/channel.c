@@ -17,7 +17,6 @@
 #define LEAVE_MS      50 /* connections close this long after BABY-ALEX: nobody shall think that we have died */
 #define STOP_POLL_MS  10
 #define ADDRESSES_MAX 64
-#define HEAD_RESERVE  512 /* enough for the head of nearly every frame */
 
 /* The view. */
 
@@ -107,12 +106,27 @@ enum err channel_top_recv(struct channel *c, const struct received *m)
     return c->ev->on_message(c->arg, m);
 }
 
+struct own *channel_own(struct channel *c, const struct loop *loop)
+{
+    size_t i = 0;
+
+    while (i < c->n_own && c->own[i].loop != loop)
+        i++;
+    ASSERT(i < c->n_own);
+    return &c->own[i];
+}
+
+/* Ids must differ, nothing else is asked of them (Tomcat draws them from java.util.Random): a loop counts on
+ * behind random bytes of its own. */
 void channel_stamp(struct channel *c, struct loop *loop, struct message *m)
 {
-    (void)c;
+    struct own *own = channel_own(c, loop);
+    uint8_t count[8];
+
+    be_put_u64(count, ++own->n_stamped);
     m->timestamp = loop_wall_ms(loop);
-    loop_random(loop, m->id.b, sizeof m->id.b);
-    ident_make_v4(&m->id);
+    m->id = own->id;
+    memcpy(m->id.b + IDENT_LEN - 7, count + 1, 7);
 }
 
 void channel_send(struct channel *c, struct message *m, const struct targets *targets)
@@ -143,23 +157,19 @@ void channel_send_stranger(struct channel *c, struct message *m, const struct me
 
 struct blob *channel_encode(struct channel *c, const struct message *m)
 {
-    struct span payload = m->payload;
     struct channel_data cd = {.options = m->options,
                               .timestamp_ms = m->timestamp,
                               .unique_id = span_of(m->id.b, sizeof m->id.b),
-                              .source_raw = buf_span(&c->local_raw)};
-    struct buf head = {0};
-    struct blob *frame = NULL;
+                              .source_raw = buf_span(&c->local_raw),
+                              .message = m->payload};
+    size_t size = channel_data_size(&cd);
 
-    buf_reserve(&head, HEAD_RESERVE);
-    if (channel_data_encode_head(&head, &cd, payload.n) == ERR_OK) {
-        frame = blob_alloc(head.n + payload.n + FRAME_TAIL_LEN);
-        memcpy(frame->p, head.p, head.n);
-        if (payload.n)
-            memcpy(frame->p + head.n, payload.p, payload.n);
-        memcpy(frame->p + head.n + payload.n, FRAME_END.p, FRAME_TAIL_LEN);
-    }
-    buf_fini(&head);
+    if (size == 0)
+        return NULL;
+    struct blob *frame = blob_alloc(size);
+    struct buf whole = {.p = frame->p, .cap = size};
+    enum err e = channel_data_encode(&whole, &cd);
+    ASSERT(e == ERR_OK && whole.n == size && whole.p == frame->p);
     return frame;
 }
 
@@ -337,17 +347,19 @@ static void on_later(struct timer *t, void *arg)
 
 /* Life. */
 
-static void make_caches(struct channel *c)
+static void make_own(struct channel *c)
 {
     unsigned n = host_n_workers(c->host);
 
-    c->n_caches = n + 1;
-    c->caches = mem_array(c->n_caches, sizeof *c->caches);
-    for (unsigned i = 0; i < n; i++)
-        c->caches[i].loop = host_worker(c->host, i);
-    c->caches[n].loop = c->main;
-    for (size_t i = 0; i < c->n_caches; i++)
-        c->caches[i].view = view_ref(c->view);
+    c->n_own = n + 1;
+    c->own = mem_array(c->n_own, sizeof *c->own);
+    for (unsigned i = 0; i <= n; i++) {
+        struct own *own = &c->own[i];
+        own->loop = i < n ? host_worker(c->host, i) : c->main;
+        own->view = view_ref(c->view);
+        loop_random(c->main, own->id.b, sizeof own->id.b);
+        ident_make_v4(&own->id);
+    }
 }
 
 enum err channel_new(struct host *h, const struct channel_conf *conf, const struct channel_events *ev,
@@ -365,7 +377,7 @@ enum err channel_new(struct host *h, const struct channel_conf *conf, const stru
     c->sender_conf = conf->sender;
     lock_init(&c->view_lock);
     c->view = view_new(0, NULL, 0);
-    make_caches(c);
+    make_own(c);
     wr_span(&c->payload, conf->payload);
     loop_random(c->main, c->local.id.b, sizeof c->local.id.b);
     ident_make_v4(&c->local.id);
@@ -394,9 +406,9 @@ void channel_free(struct channel *c)
     stage_free_all(c);
     timer_fini(&c->heartbeat_timer);
     timer_fini(&c->later_timer);
-    for (size_t i = 0; i < c->n_caches; i++)
-        view_unref(c->caches[i].view);
-    mem_free(c->caches);
+    for (size_t i = 0; i < c->n_own; i++)
+        view_unref(c->own[i].view);
+    mem_free(c->own);
     view_unref(c->view);
     lock_fini(&c->view_lock);
     buf_fini(&c->local_raw);

@@ -160,19 +160,15 @@ void coordinator_send(struct channel *c, struct message *m, const struct targets
 
 /* Receiving. */
 
-static struct view *view_here(struct channel *c, struct loop *loop)
+static struct view *view_here(struct channel *c, const struct loop *loop)
 {
-    size_t i = 0;
+    struct own *own = channel_own(c, loop);
 
-    while (i < c->n_caches && c->caches[i].loop != loop)
-        i++;
-    ASSERT(i < c->n_caches);
-    struct view_cache *cache = &c->caches[i];
-    if (cache->view->serial != atomic_load_explicit(&c->view_serial, memory_order_acquire)) {
-        view_unref(cache->view);
-        cache->view = channel_view(c);
+    if (own->view->serial != atomic_load_explicit(&c->view_serial, memory_order_acquire)) {
+        view_unref(own->view);
+        own->view = channel_view(c);
     }
-    return cache->view;
+    return own->view;
 }
 
 static enum err on_message(void *arg, struct loop *loop, const struct channel_data *cd)

@@ -24,10 +24,13 @@ struct stage {
     struct stage *up, *down; /* NULL at the ends */
 };
 
-/* The view that a loop's thread used last, so that a message costs no lock while the view stays. */
-struct view_cache {
+/* What a loop's thread has for itself, so that a message costs no lock: the view that it used last, and where
+ * the ids of its messages have got to. */
+struct own {
     struct loop *loop;
     struct view *view;
+    struct ident id;    /* the first bytes are random and stay */
+    uint64_t n_stamped; /* the last seven are this */
 };
 
 struct channel {
@@ -56,8 +59,8 @@ struct channel {
     struct lock view_lock;
     struct view *view;
     atomic_ullong view_serial;
-    struct view_cache *caches; /* one each loop: workers, then main */
-    size_t n_caches;
+    struct own *own; /* one each loop: workers, then main */
+    size_t n_own;
 
     struct timer heartbeat_timer; /* once, while stopping: the sender's turn has come */
     unsigned linger_ms;
@@ -86,7 +89,9 @@ void stage_added_bottom(struct channel *c, struct member *m);
 void stage_disappeared_bottom(struct channel *c, struct member *m, bool shutdown);
 void stage_trouble_bottom(struct channel *c, struct member *m, enum err why);
 
-/* channel.c: out of the stack at the top. */
+/* channel.c: what the calling thread's loop has for itself. */
+struct own *channel_own(struct channel *c, const struct loop *loop);
+/* Out of the stack at the top. */
 enum err channel_top_recv(struct channel *c, const struct received *m);
 void channel_top_added(struct channel *c, struct member *m);
 void channel_top_disappeared(struct channel *c, struct member *m, bool shutdown);

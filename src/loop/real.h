@@ -12,8 +12,6 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-#define REAL_RANDOM_POOL 1024
-
 struct real_loop {
     struct loop l;
     struct event_base *base;
@@ -28,8 +26,6 @@ struct real_loop {
     uint64_t mono_us;
     int64_t wall_ms;
     pthread_t thread;
-    uint8_t pool[REAL_RANDOM_POOL];
-    size_t pool_left;
 };
 
 /* real_loop.c */

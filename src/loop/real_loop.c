@@ -110,23 +110,10 @@ void real_loop_draw(void *out, size_t n)
     }
 }
 
-/* Message ids need 16 bytes each, so the generator is asked for more at once. Bytes given out are wiped. */
 void real_loop_random(struct loop *l, void *out, size_t n)
 {
-    struct real_loop *r = of(l);
-
-    if (n > sizeof r->pool) {
-        real_loop_draw(out, n);
-        return;
-    }
-    if (n > r->pool_left) {
-        real_loop_draw(r->pool, sizeof r->pool);
-        r->pool_left = sizeof r->pool;
-    }
-    uint8_t *from = r->pool + sizeof r->pool - r->pool_left;
-    memcpy(out, from, n);
-    memset(from, 0, n);
-    r->pool_left -= n;
+    (void)l;
+    real_loop_draw(out, n);
 }
 
 static void write_wake(struct real_loop *r)

@@ -99,25 +99,25 @@ static void remember_source(struct conn *c, const struct channel_data *cd)
     c->has_source = true;
 }
 
-/* One whole frame. False: it was malformed, and the connection is being closed. */
-static bool handle_frame(struct conn *c, struct span body)
+/* One whole frame. *cd: the message before of the same input. False: the frame was malformed, and the
+ * connection is being closed. */
+static bool handle_frame(struct conn *c, struct span body, struct channel_data *cd)
 {
     struct receiver *r = c->w->r;
     struct rd in = rd_of(body);
-    struct channel_data cd;
 
     c->frames++;
-    enum err e = channel_data_decode(&in, &cd);
+    enum err e = channel_data_decode_next(&in, cd);
     if (e != ERR_OK) {
         malformed(c, in.field, e);
         return false;
     }
     c->messages++;
-    remember_source(c, &cd);
-    bool wants_ack = cd.options & SEND_USE_ACK, synchronized = cd.options & SEND_SYNCHRONIZED_ACK;
+    remember_source(c, cd);
+    bool wants_ack = cd->options & SEND_USE_ACK, synchronized = cd->options & SEND_SYNCHRONIZED_ACK;
     if (wants_ack && !synchronized)
         stream_write(c->stream, ACK_FRAME);
-    e = r->ev.on_message(r->arg, c->w->loop, &cd);
+    e = r->ev.on_message(r->arg, c->w->loop, cd);
     if (wants_ack && synchronized)
         stream_write(c->stream, e == ERR_OK ? ACK_FRAME : ACK_FAIL_FRAME);
     if (wants_ack && synchronized && e != ERR_OK)
@@ -180,6 +180,7 @@ static size_t on_input(struct stream *s, void *arg, struct span in)
     struct conn *c = arg;
     struct receiver *r = c->w->r;
     struct frame_view f = {0};
+    struct channel_data cd = {0};
     enum err e = ERR_SHORT;
     size_t used = 0;
 
@@ -187,7 +188,7 @@ static size_t on_input(struct stream *s, void *arg, struct span in)
         e = frame_scan(span_of(in.p + used, in.n - used), r->max_frame - FRAME_OVERHEAD, &f);
         if (e == ERR_OK && f.total > r->max_stranger_frame && !is_member(c))
             e = ERR_TOO_BIG;
-        if (e != ERR_OK || !handle_frame(c, f.body))
+        if (e != ERR_OK || !handle_frame(c, f.body, &cd))
             break;
         used += f.total;
     }

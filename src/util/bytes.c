@@ -69,49 +69,6 @@ const char *buf_cstr(struct buf *b)
     return (const char *)b->p;
 }
 
-void wr_u8(struct buf *b, uint8_t v)
-{
-    buf_reserve(b, 1);
-    b->p[b->n++] = v;
-}
-
-static void put(uint8_t *p, uint64_t v, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        p[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
-}
-
-static void wr_int(struct buf *b, uint64_t v, unsigned n)
-{
-    buf_reserve(b, n);
-    put(b->p + b->n, v, n);
-    b->n += n;
-}
-
-void wr_u16(struct buf *b, uint16_t v)
-{
-    wr_int(b, v, 2);
-}
-
-void wr_u32(struct buf *b, uint32_t v)
-{
-    wr_int(b, v, 4);
-}
-
-void wr_u64(struct buf *b, uint64_t v)
-{
-    wr_int(b, v, 8);
-}
-
-void wr_bytes(struct buf *b, const void *p, size_t n)
-{
-    if (n == 0)
-        return;
-    buf_reserve(b, n);
-    memcpy(b->p + b->n, p, n);
-    b->n += n;
-}
-
 void wr_span32(struct buf *b, struct span s)
 {
     ASSERT(s.n <= INT32_MAX);
@@ -150,13 +107,13 @@ size_t wr_reserve_u32(struct buf *b)
 void wr_patch_u32(struct buf *b, size_t at, uint32_t v)
 {
     ASSERT(at + 4 <= b->n);
-    put(b->p + at, v, 4);
+    be_put_u32(b->p + at, v);
 }
 
 void wr_patch_u16(struct buf *b, size_t at, uint16_t v)
 {
     ASSERT(at + 2 <= b->n);
-    put(b->p + at, v, 2);
+    be_put_u16(b->p + at, v);
 }
 
 struct blob *blob_alloc(size_t n)
@@ -197,8 +154,11 @@ struct blob *blob_ref(struct blob *b)
     return b;
 }
 
+/* Nobody else can take a reference to what only the caller holds, so the last one goes without a locked
+ * instruction. */
 void blob_unref(struct blob *b)
 {
-    if (b && atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1)
+    if (b && (atomic_load_explicit(&b->refs, memory_order_acquire) == 1 ||
+              atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1))
         mem_free(b);
 }

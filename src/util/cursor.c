@@ -13,49 +13,6 @@ enum err rd_fail(struct rd *in, enum err e, const char *field)
     return in->err;
 }
 
-struct span rd_bytes(struct rd *in, size_t n, const char *field)
-{
-    if (in->err)
-        return (struct span){NULL, 0};
-    if ((size_t)(in->end - in->p) < n) {
-        rd_fail(in, ERR_SHORT, field);
-        return (struct span){NULL, 0};
-    }
-    struct span s = {in->p, n};
-    in->p += n;
-    return s;
-}
-
-static uint64_t rd_int(struct rd *in, unsigned n, const char *field)
-{
-    struct span s = rd_bytes(in, n, field);
-    uint64_t v = 0;
-
-    for (size_t i = 0; i < s.n; i++)
-        v = v << 8 | s.p[i];
-    return v;
-}
-
-uint8_t rd_u8(struct rd *in, const char *field)
-{
-    return (uint8_t)rd_int(in, 1, field);
-}
-
-uint16_t rd_u16(struct rd *in, const char *field)
-{
-    return (uint16_t)rd_int(in, 2, field);
-}
-
-uint32_t rd_u32(struct rd *in, const char *field)
-{
-    return (uint32_t)rd_int(in, 4, field);
-}
-
-uint64_t rd_u64(struct rd *in, const char *field)
-{
-    return rd_int(in, 8, field);
-}
-
 struct span rd_bytes32(struct rd *in, size_t max, const char *field)
 {
     int32_t n = rd_i32(in, field);

@@ -5,53 +5,74 @@
  */
 #include "clusterd/wire/channel_data.h"
 
-enum err channel_data_decode(struct rd *in, struct channel_data *out)
+static enum err read_source(struct rd *in, struct span raw, struct channel_data *cd)
 {
-    struct channel_data d = {0};
+    struct rd source = rd_of(raw);
+    enum err e = member_decode(&source, &cd->source);
 
-    d.options = rd_u32(in, "options");
-    d.timestamp_ms = rd_i64(in, "timestamp");
-    d.unique_id = rd_bytes32(in, CHANNEL_DATA_ID_MAX, "unique id");
-    d.source_raw = rd_bytes32(in, MEMBER_RECORD_MAX, "source address");
-    TRY(rd_verdict(in));
-
-    struct rd source = rd_of(d.source_raw);
-    enum err e = member_decode(&source, &d.source);
     if (e != ERR_OK) /* All of the field is there: a record that does not end in it lies about its length. */
         return rd_fail(in, e == ERR_SHORT ? ERR_BAD : e, source.field);
-    d.message = rd_bytes32(in, FRAME_BODY_MAX, "message");
-    d.trailing = rd_rest(in).n;
-    TRY(rd_verdict(in));
-    *out = d;
+    cd->source_raw = raw;
     return ERR_OK;
 }
 
-enum err channel_data_encode_head(struct buf *b, const struct channel_data *cd, size_t message_len)
+enum err channel_data_decode_next(struct rd *in, struct channel_data *cd)
 {
-    size_t source_len = cd->source_raw.n ? cd->source_raw.n : member_size(&cd->source);
+    cd->options = rd_u32(in, "options");
+    cd->timestamp_ms = rd_i64(in, "timestamp");
+    cd->unique_id = rd_bytes32(in, CHANNEL_DATA_ID_MAX, "unique id");
+    struct span raw = rd_bytes32(in, MEMBER_RECORD_MAX, "source address");
+    TRY(rd_verdict(in));
+    if (raw.n == 0 || !span_eq(raw, cd->source_raw))
+        TRY(read_source(in, raw, cd));
+    cd->message = rd_bytes32(in, FRAME_BODY_MAX, "message");
+    cd->trailing = rd_rest(in).n;
+    return rd_verdict(in);
+}
+
+enum err channel_data_decode(struct rd *in, struct channel_data *out)
+{
+    struct channel_data cd = {0};
+
+    TRY(channel_data_decode_next(in, &cd));
+    *out = cd;
+    return ERR_OK;
+}
+
+size_t channel_data_size(const struct channel_data *cd)
+{
+    size_t source = cd->source_raw.n ? cd->source_raw.n : member_size(&cd->source);
+    size_t fixed = CHANNEL_DATA_OVERHEAD + cd->unique_id.n + source;
 
     ASSERT(cd->unique_id.n <= CHANNEL_DATA_ID_MAX);
-    size_t fixed = CHANNEL_DATA_OVERHEAD + cd->unique_id.n + source_len;
-    if (source_len > MEMBER_RECORD_MAX || message_len > FRAME_BODY_MAX - fixed)
-        return ERR_TOO_BIG;
+    if (source > MEMBER_RECORD_MAX || cd->message.n > FRAME_BODY_MAX - fixed)
+        return 0;
+    return FRAME_OVERHEAD + fixed + cd->message.n;
+}
 
-    frame_head(b, fixed + message_len);
-    wr_u32(b, cd->options);
-    wr_u64(b, (uint64_t)cd->timestamp_ms);
-    wr_span32(b, cd->unique_id);
-    wr_u32(b, (uint32_t)source_len);
-    if (cd->source_raw.n)
-        wr_span(b, cd->source_raw);
-    else
-        TRY(member_encode(b, &cd->source));
-    wr_u32(b, (uint32_t)message_len);
-    return ERR_OK;
+static enum err write_source(struct buf *b, const struct channel_data *cd)
+{
+    if (cd->source_raw.n) {
+        wr_span32(b, cd->source_raw);
+        return ERR_OK;
+    }
+    wr_u32(b, (uint32_t)member_size(&cd->source));
+    return member_encode(b, &cd->source);
 }
 
 enum err channel_data_encode(struct buf *b, const struct channel_data *cd)
 {
-    TRY(channel_data_encode_head(b, cd, cd->message.n));
-    wr_span(b, cd->message);
+    size_t size = channel_data_size(cd);
+
+    if (size == 0)
+        return ERR_TOO_BIG;
+    buf_reserve(b, size);
+    frame_head(b, size - FRAME_OVERHEAD);
+    wr_u32(b, cd->options);
+    wr_u64(b, (uint64_t)cd->timestamp_ms);
+    wr_span32(b, cd->unique_id);
+    TRY(write_source(b, cd));
+    wr_span32(b, cd->message);
     wr_span(b, FRAME_END);
     return ERR_OK;
 }

@@ -10,13 +10,15 @@ static enum err bad(struct frame_view *out, enum err e, const char *field)
     return e;
 }
 
-/* Does what is there of a marker agree with it? The input may end inside the marker. */
-static bool agrees(struct span in, size_t at, struct span marker)
+/* Does what is there of a marker agree with it? The input may end inside the marker. Both cases are written
+ * out: a compare of a known length is two instructions. */
+static inline bool agrees(struct span in, size_t at, struct span marker)
 {
     if (at >= in.n)
         return true;
-    size_t n = in.n - at < marker.n ? in.n - at : marker.n;
-    return memcmp(in.p + at, marker.p, n) == 0;
+    if (in.n - at >= marker.n)
+        return memcmp(in.p + at, marker.p, marker.n) == 0;
+    return memcmp(in.p + at, marker.p, in.n - at) == 0;
 }
 
 enum err frame_scan(struct span in, size_t max_body, struct frame_view *out)
@@ -27,8 +29,7 @@ enum err frame_scan(struct span in, size_t max_body, struct frame_view *out)
     if (in.n < FRAME_HEAD_LEN)
         return ERR_SHORT;
 
-    const uint8_t *p = in.p + FRAME_START.n;
-    uint32_t n = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    uint32_t n = be_u32(in.p + FRAME_START.n);
     if (n > FRAME_BODY_MAX)
         return bad(out, ERR_BAD, "frame length");
     size_t total = n + FRAME_OVERHEAD;

@@ -38,7 +38,7 @@ static inline bool version_is_none(struct version v)
 }
 static inline uint32_t version_head(const struct ident *id)
 {
-    return (uint32_t)id->b[0] << 24 | (uint32_t)id->b[1] << 16 | (uint32_t)id->b[2] << 8 | id->b[3];
+    return be_u32(id->b);
 }
 
 #endif

@@ -37,6 +37,35 @@ static inline bool span_eq(struct span a, struct span b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+/* Big-endian numbers in bytes. */
+static inline uint16_t be_u16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
+static inline uint32_t be_u32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+static inline uint64_t be_u64(const uint8_t *p)
+{
+    return (uint64_t)be_u32(p) << 32 | be_u32(p + 4);
+}
+static inline void be_put_u16(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)(v >> 8);
+    p[1] = (uint8_t)v;
+}
+static inline void be_put_u32(uint8_t *p, uint32_t v)
+{
+    be_put_u16(p, (uint16_t)(v >> 16));
+    be_put_u16(p + 2, (uint16_t)v);
+}
+static inline void be_put_u64(uint8_t *p, uint64_t v)
+{
+    be_put_u32(p, (uint32_t)(v >> 32));
+    be_put_u32(p + 4, (uint32_t)v);
+}
+
 /* Unsigned byte order, the shorter first when one is a prefix of the other. */
 int span_cmp(struct span a, struct span b);
 /* ASCII case-insensitive equality with a NUL-terminated text. */
@@ -65,11 +94,35 @@ void buf_consume(struct buf *b, size_t n); /* drop the first n bytes */
 const char *
 buf_cstr(struct buf *b); /* adds a NUL behind the content, not counted; valid until the next change */
 
-void wr_u8(struct buf *b, uint8_t v);
-void wr_u16(struct buf *b, uint16_t v);
-void wr_u32(struct buf *b, uint32_t v);
-void wr_u64(struct buf *b, uint64_t v);
-void wr_bytes(struct buf *b, const void *p, size_t n);
+/* These are inline: a message is some dozens of them. */
+static inline uint8_t *wr_room(struct buf *b, size_t n)
+{
+    if (b->cap - b->n < n)
+        buf_reserve(b, n);
+    b->n += n;
+    return b->p + (b->n - n);
+}
+static inline void wr_u8(struct buf *b, uint8_t v)
+{
+    *wr_room(b, 1) = v;
+}
+static inline void wr_u16(struct buf *b, uint16_t v)
+{
+    be_put_u16(wr_room(b, 2), v);
+}
+static inline void wr_u32(struct buf *b, uint32_t v)
+{
+    be_put_u32(wr_room(b, 4), v);
+}
+static inline void wr_u64(struct buf *b, uint64_t v)
+{
+    be_put_u64(wr_room(b, 8), v);
+}
+static inline void wr_bytes(struct buf *b, const void *p, size_t n)
+{
+    if (n)
+        memcpy(wr_room(b, n), p, n);
+}
 static inline void wr_span(struct buf *b, struct span s)
 {
     wr_bytes(b, s.p, s.n);

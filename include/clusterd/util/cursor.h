@@ -33,10 +33,41 @@ static inline size_t rd_pos(const struct rd *in)
 /* Record a failure unless there is one already. Returns the error that stands. */
 enum err rd_fail(struct rd *in, enum err e, const char *field);
 
-uint8_t rd_u8(struct rd *in, const char *field);
-uint16_t rd_u16(struct rd *in, const char *field);
-uint32_t rd_u32(struct rd *in, const char *field);
-uint64_t rd_u64(struct rd *in, const char *field);
+/* Borrowed from the input. These are inline: a message is some dozens of them. */
+static inline struct span rd_bytes(struct rd *in, size_t n, const char *field)
+{
+    if (in->err || (size_t)(in->end - in->p) < n) {
+        rd_fail(in, ERR_SHORT, field);
+        return (struct span){NULL, 0};
+    }
+    struct span s = {in->p, n};
+    in->p += n;
+    return s;
+}
+static inline uint8_t rd_u8(struct rd *in, const char *field)
+{
+    struct span s = rd_bytes(in, 1, field);
+
+    return s.n ? s.p[0] : 0;
+}
+static inline uint16_t rd_u16(struct rd *in, const char *field)
+{
+    struct span s = rd_bytes(in, 2, field);
+
+    return s.n ? be_u16(s.p) : 0;
+}
+static inline uint32_t rd_u32(struct rd *in, const char *field)
+{
+    struct span s = rd_bytes(in, 4, field);
+
+    return s.n ? be_u32(s.p) : 0;
+}
+static inline uint64_t rd_u64(struct rd *in, const char *field)
+{
+    struct span s = rd_bytes(in, 8, field);
+
+    return s.n ? be_u64(s.p) : 0;
+}
 static inline int32_t rd_i32(struct rd *in, const char *field)
 {
     return (int32_t)rd_u32(in, field);
@@ -45,7 +76,6 @@ static inline int64_t rd_i64(struct rd *in, const char *field)
 {
     return (int64_t)rd_u64(in, field);
 }
-struct span rd_bytes(struct rd *in, size_t n, const char *field); /* borrowed from the input */
 /* An i32 length and that many bytes. Negative lengths are ERR_BAD, above `max` ERR_TOO_BIG. */
 struct span rd_bytes32(struct rd *in, size_t max, const char *field);
 /* An i32 count of elements of which each takes at least `min_size` bytes (>= 1) of what is left. */

@@ -30,14 +30,17 @@ struct channel_data {
  * long as the body allows. in->field names what was wrong.
  */
 fallible channel_data_decode(struct rd *in, struct channel_data *out);
-
 /*
- * Append the beginning of a whole frame: everything up to the message's bytes, of which there will be
- * message_len (cd->message is not looked at). The caller sends the message behind it, by reference if it
- * likes, and then FRAME_END. ERR_TOO_BIG, and nothing written, when source or body do not fit their fields.
+ * The same for the next frame of a batch. *cd: zero, or what the frame before gave, whose bytes are still
+ * there: when both have the same source record, byte by byte, it is not decoded again, and `source` goes on
+ * borrowing from the earlier frame. After an error *cd says nothing.
  */
-fallible channel_data_encode_head(struct buf *b, const struct channel_data *cd, size_t message_len);
-/* A whole frame, message included. */
+fallible channel_data_decode_next(struct rd *in, struct channel_data *cd);
+
+/* Bytes of the whole frame; 0 when source or body do not fit their fields. cd->source_raw is used instead of
+ * `source` when it is not empty. */
+size_t channel_data_size(const struct channel_data *cd);
+/* Append the whole frame. ERR_TOO_BIG, and nothing written, when it has no size. */
 fallible channel_data_encode(struct buf *b, const struct channel_data *cd);
 
 #endif

@@ -139,9 +139,7 @@ bool walk_has_no_values(const struct walk *w, const struct walk_class *c, uint32
 unsigned walk_width(uint8_t type);
 static inline uint32_t walk_u32(const struct walk *w, uint32_t at)
 {
-    const uint8_t *p = w->s.p + at;
-
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    return be_u32(w->s.p + at);
 }
 
 #endif

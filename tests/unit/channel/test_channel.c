@@ -330,6 +330,33 @@ START_TEST(test_a_message_to_a_stranger)
 }
 END_TEST
 
+/* The ids of all loops' messages differ, and look as Tomcat's do. */
+START_TEST(test_ids_differ)
+{
+    enum { EACH = 300 };
+    static struct ident ids[4 * EACH];
+    size_t n = 0;
+
+    world_begin(14);
+    world_up(2);
+    for (unsigned node = 1; node <= 2; node++) {
+        struct host *h = world_nodes[node]->host;
+        struct loop *loops[] = {host_main(h), host_worker(h, 0)};
+        for (unsigned i = 0; i < 2 * EACH; i++) {
+            struct message m = {0};
+            channel_stamp(world_nodes[node]->channel, loops[i % 2], &m);
+            ck_assert_uint_eq(m.id.b[6] >> 4, 4);
+            ck_assert_uint_eq(m.id.b[8] >> 6, 2);
+            ids[n++] = m.id;
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < i; k++)
+            ck_assert(!ident_eq(&ids[i], &ids[k]));
+    world_end();
+}
+END_TEST
+
 /* What interceptors of Tomcats say to their like, byte for byte as Tomcat sends it. */
 START_TEST(test_notices_are_swallowed)
 {
@@ -426,5 +453,6 @@ CLUSTERD_SUITE(channel, &test_start_takes_four_frequencies, &test_members_know_e
                &test_stopping_says_so_first, &test_start_options, &test_deliveries_under_each_send_option,
                &test_who_waits_for_a_stopped_member, &test_a_refusing_listener_fails_a_synchronized_message,
                &test_group_datagrams, &test_malformed_group_datagrams, &test_our_own_identity_from_elsewhere,
-               &test_a_message_to_a_stranger, &test_notices_are_swallowed, &test_sending_out_of_time,
-               &test_the_heartbeat_comes_each_five_seconds, &test_a_port_in_use_and_a_start_that_fails)
+               &test_a_message_to_a_stranger, &test_ids_differ, &test_notices_are_swallowed,
+               &test_sending_out_of_time, &test_the_heartbeat_comes_each_five_seconds,
+               &test_a_port_in_use_and_a_start_that_fails)

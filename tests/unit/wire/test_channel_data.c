@@ -59,9 +59,9 @@ START_TEST(known_bytes)
 }
 END_TEST
 
-START_TEST(message_by_reference)
+START_TEST(record_as_it_came)
 {
-    struct buf whole = {0}, head = {0};
+    struct buf whole = {0}, again = {0};
     struct channel_data cd = sample();
     struct buf source = {0};
 
@@ -69,13 +69,11 @@ START_TEST(message_by_reference)
     ck_assert_int_eq(member_encode(&source, &cd.source), ERR_OK);
     cd.source_raw = buf_span(&source);
     cd.source.port = 1; /* not looked at when the raw record is there */
-    cd.message = (struct span){0};
-    ck_assert_int_eq(channel_data_encode_head(&head, &cd, 5), ERR_OK);
-    wr_text(&head, "hello");
-    wr_span(&head, FRAME_END);
-    ck_assert(span_eq(buf_span(&head), buf_span(&whole)));
+    ck_assert_uint_eq(channel_data_size(&cd), whole.n);
+    ck_assert_int_eq(channel_data_encode(&again, &cd), ERR_OK);
+    ck_assert(span_eq(buf_span(&again), buf_span(&whole)));
     buf_fini(&whole);
-    buf_fini(&head);
+    buf_fini(&again);
     buf_fini(&source);
 }
 END_TEST
@@ -186,16 +184,78 @@ START_TEST(too_long_to_send)
     struct buf b = {0};
     struct channel_data cd = sample();
 
-    ck_assert_int_eq(channel_data_encode_head(&b, &cd, FRAME_BODY_MAX - 117), ERR_OK);
-    buf_clear(&b);
-    ck_assert_int_eq(channel_data_encode_head(&b, &cd, FRAME_BODY_MAX - 116), ERR_TOO_BIG);
-    ck_assert_int_eq(channel_data_encode_head(&b, &cd, SIZE_MAX), ERR_TOO_BIG);
+    cd.message.n = FRAME_BODY_MAX - 117;
+    ck_assert_uint_eq(channel_data_size(&cd), FRAME_BODY_MAX + FRAME_OVERHEAD);
+    cd.message.n++;
+    ck_assert_uint_eq(channel_data_size(&cd), 0);
+    ck_assert_int_eq(channel_data_encode(&b, &cd), ERR_TOO_BIG);
+    cd.message.n = SIZE_MAX;
+    ck_assert_int_eq(channel_data_encode(&b, &cd), ERR_TOO_BIG);
+    cd.message.n = 5;
     cd.source.payload = span_of("", MEMBER_RECORD_MAX);
-    ck_assert_int_eq(channel_data_encode_head(&b, &cd, 5), ERR_TOO_BIG);
+    ck_assert_int_eq(channel_data_encode(&b, &cd), ERR_TOO_BIG);
     ck_assert_uint_eq(b.n, 0);
     buf_fini(&b);
 }
 END_TEST
 
-CLUSTERD_SUITE(channel_data, &known_bytes, &message_by_reference, &every_length, &every_byte_damaged,
-               &lying_lengths, &ids_of_other_length, &too_long_to_send)
+/* A batch: frames of one source, of others in between, of one that differs in what is no identity. */
+START_TEST(frames_of_a_batch)
+{
+    static const uint16_t ports[] = {4000, 4000, 4001, 4000, 4000, 4002, 4002};
+    static const char *const payloads[] = {"", "", "", "", "one", "one", "two"};
+    size_t ends[7];
+    struct buf batch = {0};
+    struct channel_data cd = sample(), got = {0};
+
+    for (unsigned i = 0; i < 7; i++) {
+        cd.source.port = ports[i];
+        cd.source.payload = span_str(payloads[i]);
+        cd.timestamp_ms = i;
+        ck_assert_int_eq(channel_data_encode(&batch, &cd), ERR_OK);
+        ends[i] = batch.n;
+    }
+    for (unsigned i = 0; i < 7; i++) {
+        size_t at = i ? ends[i - 1] : 0;
+        struct rd in = rd_of(span_of(batch.p + at + FRAME_HEAD_LEN, ends[i] - at - FRAME_OVERHEAD));
+        ck_assert_int_eq(channel_data_decode_next(&in, &got), ERR_OK);
+        ck_assert_uint_eq(rd_left(&in), 0);
+        ck_assert_int_eq(got.timestamp_ms, i);
+        ck_assert_int_eq(got.source.port, ports[i]);
+        ck_assert(span_eq(got.source.payload, span_str(payloads[i])));
+        ck_assert(span_eq(got.message, SPAN_LIT("hello")));
+    }
+    buf_fini(&batch);
+}
+END_TEST
+
+/* What follows a good frame is looked at as closely as the first one. */
+START_TEST(damaged_behind_a_good_one)
+{
+    struct buf good = {0}, b = {0};
+    const char *field;
+
+    vectors_get(CORE, "channeldata-bytemessage-hello", &good);
+    wr_span(&b, buf_span(&good));
+    for (size_t i = 0; i < b.n; i++) {
+        struct channel_data alone, next;
+        struct rd first = rd_of(buf_span(&good)), in = rd_of(buf_span(&b));
+        b.p[i] ^= 0x81;
+        enum err want = decode(buf_span(&b), &alone, &field);
+        ck_assert_int_eq(channel_data_decode(&first, &next), ERR_OK);
+        ck_assert_int_eq(channel_data_decode_next(&in, &next), want);
+        ck_assert_ptr_eq(in.field, field);
+        if (want == ERR_OK) {
+            ck_assert_int_eq(member_cmp(&alone.source, &next.source), 0);
+            ck_assert_int_eq(alone.source.alive_ms, next.source.alive_ms);
+            ck_assert_uint_eq(alone.trailing, next.trailing);
+        }
+        b.p[i] ^= 0x81;
+    }
+    buf_fini(&good);
+    buf_fini(&b);
+}
+END_TEST
+
+CLUSTERD_SUITE(channel_data, &known_bytes, &record_as_it_came, &frames_of_a_batch, &damaged_behind_a_good_one,
+               &every_length, &every_byte_damaged, &lying_lengths, &ids_of_other_length, &too_long_to_send)
