@@ -18,8 +18,8 @@ enum own_kind {
     OWN_GET = 'G',     /* u32 request: send me everything */
     OWN_STATE = 'S',   /* u32 request, changes */
     OWN_END = 'E',     /* u32 request, u8 complete, u64 number of changes sent */
-    OWN_DIGEST = 'D',  /* 64 x u64 */
-    OWN_SUMMARY = 'Y', /* u8 shard, u32 n, n x (u64 key, u64 state) */
+    OWN_DIGEST = 'D',  /* u8 bits, 64 << bits x u64 */
+    OWN_SUMMARY = 'Y', /* u8 shard, u8 bits, then u8 bucket (growing), u32 n, n x (u64 key, u64 state) */
     OWN_FETCH = 'F',   /* u8 shard, u32 n, n x u64 key */
     OWN_REPAIR = 'R',  /* changes */
 };

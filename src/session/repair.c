@@ -2,8 +2,8 @@
 /*
  * Comparison and repair; see repair.h. The exchange, each step a message of its own:
  *
- *   A  OWN_DIGEST   a hash of each shard, of what has been quiet for a while
- *   B  OWN_SUMMARY  of the shards that differ: (key, state hash) of each session, tombstone and old id
+ *   A  OWN_DIGEST   a hash of each bucket of each shard, of what has been quiet for a while
+ *   B  OWN_SUMMARY  of the buckets that differ: (key, state hash) of each session, tombstone and old id
  *   A  OWN_REPAIR   the sessions that B lacks or holds otherwise; OWN_FETCH the keys of those that A lacks or
  * holds otherwise B  OWN_REPAIR   those
  *
@@ -45,6 +45,7 @@ struct work {
     enum work_kind kind;
     struct member *with;
     unsigned shard;             /* the next one; of GIVE, the one */
+    unsigned bits;              /* of DIGEST and COMPARE: buckets of a shard */
     struct buf body;            /* the message: that came, or of DIGEST, that is made */
     struct table_summary *keys; /* of GIVE, sorted; n of them, those below `at` are done */
     size_t n, at;
@@ -156,16 +157,18 @@ static void ask_digest(struct repair *r, struct member *to)
     struct work *w = add_work(r, WORK_DIGEST, to, (struct span){NULL, 0});
     if (w) {
         cluster_own_begin(&w->body, OWN_DIGEST);
+        w->bits = table_bucket_bits(r->manager->table);
+        wr_u8(&w->body, (uint8_t)w->bits);
         r->work_bytes += w->body.n;
     }
 }
 
-static uint64_t digest_of(struct manager *m, unsigned shard)
+/* The digests of the buckets of one shard. */
+static void add_digests(struct manager *m, unsigned shard, unsigned bits, struct buf *out)
 {
-    uint64_t hash, count;
-
-    table_digest(m->table, shard, table_now(main_loop(m)), QUIET_MS, &hash, &count);
-    return hash;
+    for (unsigned i = 0; i < 1u << bits; i++)
+        wr_u64(out, table_digest(m->table, (struct table_bucket){shard, bits, i}, table_now(main_loop(m)),
+                                 QUIET_MS));
 }
 
 /* True while there is more to do; so it is with all steps. */
@@ -173,52 +176,72 @@ static bool step_digest(struct repair *r, struct work *w)
 {
     if (transfer_why_incomplete(r->manager))
         return false; /* the transfer brings it */
-    wr_u64(&w->body, digest_of(r->manager, w->shard));
-    r->work_bytes += 8;
+    add_digests(r->manager, w->shard, w->bits, &w->body);
+    r->work_bytes += 8u << w->bits;
     if (++w->shard < TABLE_SHARDS)
         return true;
     send(r->manager, w->with, &w->body);
     return false;
 }
 
-static void send_summary(struct manager *m, struct member *to, unsigned shard)
+static void add_summary(struct manager *m, struct table_bucket bucket, struct buf *out)
 {
-    struct buf b = {0};
     struct table_summary *all;
-    size_t n = table_summaries(m->table, shard, table_now(main_loop(m)), &all);
+    size_t n = table_summaries(m->table, bucket, table_now(main_loop(m)), &all);
 
     if (n <= KEYS_MAX) {
-        cluster_own_begin(&b, OWN_SUMMARY);
-        wr_u8(&b, (uint8_t)shard);
-        wr_u32(&b, (uint32_t)n);
+        wr_u8(out, (uint8_t)bucket.number);
+        wr_u32(out, (uint32_t)n);
         for (size_t i = 0; i < n; i++) {
-            wr_u64(&b, all[i].key);
-            wr_u64(&b, all[i].state);
+            wr_u64(out, all[i].key);
+            wr_u64(out, all[i].state);
         }
-        send(m, to, &b);
     }
-    buf_fini(&b);
     mem_free(all);
 }
 
+/* One shard: ours of the buckets that differ. */
 static bool step_compare(struct repair *r, struct work *w)
 {
-    struct rd in = rd_of(span_of(w->body.p + 8 * w->shard, 8));
+    size_t shard_bytes = (size_t)8 << w->bits;
+    const uint8_t *theirs = w->body.p + 1 + w->shard * shard_bytes;
+    struct buf ours = {0}, summary = {0};
+    unsigned n = 0;
 
-    if (digest_of(r->manager, w->shard) != rd_u64(&in, "shard hash")) {
-        log_debug("shard %u differs from that of %s", w->shard, w->with->name);
-        send_summary(r->manager, w->with, w->shard);
+    add_digests(r->manager, w->shard, w->bits, &ours);
+    cluster_own_begin(&summary, OWN_SUMMARY);
+    wr_u8(&summary, (uint8_t)w->shard);
+    wr_u8(&summary, (uint8_t)w->bits);
+    for (unsigned i = 0; i < 1u << w->bits; i++) {
+        if (be_u64(theirs + 8 * i) == be_u64(ours.p + 8 * i))
+            continue;
+        add_summary(r->manager, (struct table_bucket){w->shard, w->bits, i}, &summary);
+        n++;
     }
+    if (n) {
+        log_debug("shard %u differs from that of %s in %u of %u buckets", w->shard, w->with->name, n,
+                  1u << w->bits);
+        send(r->manager, w->with, &summary);
+    }
+    buf_fini(&ours);
+    buf_fini(&summary);
     return ++w->shard < TABLE_SHARDS;
 }
 
 void repair_on_digest(struct manager *m, struct member *from, struct span body)
 {
+    struct rd in = rd_of(body);
+    unsigned bits = rd_u8(&in, "bits of a bucket");
+
     /* What is about to come by transfer anyway must not come twice, and fill the sender's queue. */
     if (transfer_is_starting(m))
         return;
-    if (body.n >= 8 * TABLE_SHARDS && !find_work(m->repair, WORK_COMPARE, from))
-        (void)add_work(m->repair, WORK_COMPARE, from, body);
+    if (bits > TABLE_BUCKET_BITS_MAX || rd_left(&in) < (size_t)8 * TABLE_SHARDS << bits ||
+        find_work(m->repair, WORK_COMPARE, from))
+        return;
+    struct work *w = add_work(m->repair, WORK_COMPARE, from, body);
+    if (w)
+        w->bits = bits;
 }
 
 /* --- sessions --- */
@@ -285,11 +308,17 @@ static bool step_give(struct repair *r, struct work *w)
     return w->at < w->n;
 }
 
-static size_t read_keys(struct rd *in, unsigned *shard, bool with_state, struct table_summary **out_taken)
+static unsigned read_below(struct rd *in, unsigned bound, const char *field)
 {
-    *shard = rd_u8(in, "shard");
-    if (*shard >= TABLE_SHARDS)
-        rd_fail(in, ERR_BAD, "shard");
+    unsigned v = rd_u8(in, field);
+
+    if (v >= bound)
+        rd_fail(in, ERR_BAD, field);
+    return v;
+}
+
+static size_t read_keys(struct rd *in, bool with_state, struct table_summary **out_taken)
+{
     uint32_t n = rd_count32(in, with_state ? 16 : 8, KEYS_MAX, "number of keys");
     struct table_summary *all = mem_array(n, sizeof *all);
 
@@ -299,6 +328,12 @@ static size_t read_keys(struct rd *in, unsigned *shard, bool with_state, struct 
     }
     *out_taken = all;
     return in->err ? 0 : n;
+}
+
+static void sort(struct table_summary *all, size_t n)
+{
+    if (n)
+        qsort(all, n, sizeof *all, by_key);
 }
 
 static void send_fetch(struct manager *m, struct member *to, unsigned shard, const struct table_summary *keys,
@@ -332,53 +367,68 @@ static size_t difference(const struct table_summary *a, size_t n_a, const struct
     return n;
 }
 
-static void compare_keys(struct repair *r, struct member *with, unsigned shard, struct table_summary *theirs,
-                         size_t n_theirs)
-{
-    struct manager *m = r->manager;
-    struct table_summary *ours;
-    size_t n_ours = table_summaries(m->table, shard, table_now(main_loop(m)), &ours);
-    struct table_summary *give = mem_array(n_ours, sizeof *give), *take = mem_array(n_theirs, sizeof *take);
+/* Keys of several buckets. */
+struct keys {
+    struct table_summary *all;
+    size_t n, cap;
+};
 
-    if (n_theirs)
-        qsort(theirs, n_theirs, sizeof *theirs, by_key);
-    if (n_ours)
-        qsort(ours, n_ours, sizeof *ours, by_key);
-    size_t n_give = difference(ours, n_ours, theirs, n_theirs, give);
-    size_t n_take = difference(theirs, n_theirs, ours, n_ours, take);
-    log_debug("shard %u: %zu sessions for %s, %zu from it", shard, n_give, with->name, n_take);
-    send_fetch(m, with, shard, take, n_take);
-    add_give(r, with, shard, give, n_give);
-    mem_free(take);
+static struct table_summary *keys_room(struct keys *k, size_t n)
+{
+    if (k->cap - k->n < n) {
+        k->cap = k->n + n > 2 * k->cap ? k->n + n : 2 * k->cap;
+        k->all = mem_realloc(k->all, k->cap * sizeof *k->all);
+    }
+    return k->all + k->n;
+}
+
+static void compare_bucket(struct manager *m, struct table_bucket bucket, struct table_summary *theirs,
+                           size_t n_theirs, struct keys *give, struct keys *take)
+{
+    struct table_summary *ours;
+    size_t n_ours = table_summaries(m->table, bucket, table_now(main_loop(m)), &ours);
+
+    sort(theirs, n_theirs);
+    sort(ours, n_ours);
+    give->n += difference(ours, n_ours, theirs, n_theirs, keys_room(give, n_ours));
+    take->n += difference(theirs, n_theirs, ours, n_ours, keys_room(take, n_theirs));
     mem_free(ours);
 }
 
+/* Buckets come in their order, so none comes twice, and what is to be given is in order as well. */
 static bool step_summary(struct repair *r, struct work *w)
 {
     struct rd in = rd_of(buf_span(&w->body));
-    struct table_summary *theirs;
-    unsigned shard;
-    size_t n = read_keys(&in, &shard, true, &theirs);
+    unsigned shard = read_below(&in, TABLE_SHARDS, "shard");
+    unsigned bits = read_below(&in, TABLE_BUCKET_BITS_MAX + 1, "bits of a bucket"), next = 0;
+    struct keys give = {0}, take = {0};
 
-    if (rd_verdict(&in) == ERR_OK)
-        compare_keys(r, w->with, shard, theirs, n);
-    mem_free(theirs);
+    while (rd_left(&in) > 0) {
+        struct table_summary *theirs;
+        struct table_bucket bucket = {shard, bits, read_below(&in, 1u << bits, "bucket")};
+        if (bucket.number < next)
+            rd_fail(&in, ERR_BAD, "bucket");
+        next = bucket.number + 1;
+        size_t n = read_keys(&in, true, &theirs);
+        if (rd_verdict(&in) == ERR_OK)
+            compare_bucket(r->manager, bucket, theirs, n, &give, &take);
+        mem_free(theirs);
+    }
+    log_debug("shard %u: %zu sessions for %s, %zu from it", shard, give.n, w->with->name, take.n);
+    send_fetch(r->manager, w->with, shard, take.all, take.n);
+    mem_free(take.all);
+    add_give(r, w->with, shard, give.all, give.n);
     return false;
 }
 
 static bool step_fetch(struct repair *r, struct work *w)
 {
     struct rd in = rd_of(buf_span(&w->body));
+    unsigned shard = read_below(&in, TABLE_SHARDS, "shard");
     struct table_summary *keys;
-    unsigned shard;
-    size_t n = read_keys(&in, &shard, false, &keys);
+    size_t n = read_keys(&in, false, &keys);
 
-    if (rd_verdict(&in) != ERR_OK) {
-        mem_free(keys);
-        return false;
-    }
-    if (n)
-        qsort(keys, n, sizeof *keys, by_key);
+    sort(keys, n);
     add_give(r, w->with, shard, keys, n);
     return false;
 }

@@ -12,6 +12,7 @@
 
 /* What is over by time is kept this long, unseen: a later extension may be on its way. */
 #define OVER_GRACE_MS 5000
+#define BUCKET_MIN    64 /* sessions, about as many as a part of a store has */
 
 typedef void (*visit_fn)(void *arg, const struct table *t, const struct session *s);
 
@@ -237,37 +238,86 @@ void table_sweep(struct table *t, size_t want, struct table_now now)
     }
 }
 
-void table_digest(struct table *t, unsigned shard, struct table_now now, uint64_t quiet_ms, uint64_t *hash,
-                  uint64_t *count)
+unsigned table_bucket_bits(const struct table *t)
 {
-    struct shard *sh = &t->shards[shard];
-    struct store_walk walk = store_walk(shard);
+    uint64_t in_shard = table_sessions(t) / TABLE_SHARDS;
+    unsigned bits = 0;
 
-    *hash = *count = 0;
+    while (bits < TABLE_BUCKET_BITS_MAX && in_shard >> (bits + 1) >= BUCKET_MIN)
+        bits++;
+    return bits;
+}
+
+typedef void (*bucket_fn)(void *arg, const struct table *t, const struct session *s, uint64_t key);
+
+static void visit_bucket(struct table *t, struct table_bucket b, bucket_fn fn, void *arg)
+{
+    unsigned range_bits = 64 - STORE_SHARD_BITS - b.bits;
+    uint64_t first = ((uint64_t)b.shard << b.bits | b.number) << range_bits,
+             last = first + ((1ULL << range_bits) - 1), at = first, end;
+    struct shard *sh = &t->shards[b.shard];
+
     lock_take(&sh->lock);
-    for (const struct session *s; (s = store_next(&sh->sessions, &walk));) {
-        if (s->kind != SESSION_LIVE || !session_is_visible(s, table_context_of(t, s), now) ||
-            now.mono_ms - s->changed_mono_ms < quiet_ms)
-            continue;
-        *hash += hash_mix(key_of(t, s), session_state_hash(s));
-        ++*count;
-    }
+    do {
+        const struct htab *part = store_part(&sh->sessions, at, &end);
+        size_t slot = 0;
+        for (const struct session *s; (s = htab_next(part, &slot));) {
+            uint64_t key = key_of(t, s);
+            if (key >= first && key <= last)
+                fn(arg, t, s, key);
+        }
+        at = end;
+    } while (end - 1 < last);
     lock_drop(&sh->lock);
 }
 
-size_t table_summaries(struct table *t, unsigned shard, struct table_now now,
+struct digest {
+    struct table_now now;
+    uint64_t quiet_ms, hash;
+};
+
+static void add_to_digest(void *arg, const struct table *t, const struct session *s, uint64_t key)
+{
+    struct digest *d = arg;
+
+    if (s->kind == SESSION_LIVE && session_is_visible(s, table_context_of(t, s), d->now) &&
+        d->now.mono_ms - s->changed_mono_ms >= d->quiet_ms)
+        d->hash += hash_mix(key, session_state_hash(s));
+}
+
+uint64_t table_digest(struct table *t, struct table_bucket b, struct table_now now, uint64_t quiet_ms)
+{
+    struct digest d = {.now = now, .quiet_ms = quiet_ms};
+
+    visit_bucket(t, b, add_to_digest, &d);
+    return d.hash;
+}
+
+struct summaries {
+    struct table_now now;
+    struct table_summary *all;
+    size_t n, cap;
+};
+
+static void add_summary(void *arg, const struct table *t, const struct session *s, uint64_t key)
+{
+    struct summaries *all = arg;
+
+    if (s->kind == SESSION_LIVE && !session_is_visible(s, table_context_of(t, s), all->now))
+        return;
+    if (all->n == all->cap) {
+        all->cap = all->cap ? 2 * all->cap : 128;
+        all->all = mem_realloc(all->all, all->cap * sizeof *all->all);
+    }
+    all->all[all->n++] = (struct table_summary){key, session_state_hash(s)};
+}
+
+size_t table_summaries(struct table *t, struct table_bucket b, struct table_now now,
                        struct table_summary **out_taken)
 {
-    struct shard *sh = &t->shards[shard];
-    struct store_walk walk = store_walk(shard);
-    size_t n = 0;
+    struct summaries all = {.now = now};
 
-    lock_take(&sh->lock);
-    struct table_summary *all = mem_array(sh->sessions.n, sizeof *all);
-    for (const struct session *s; (s = store_next(&sh->sessions, &walk));)
-        if (s->kind != SESSION_LIVE || session_is_visible(s, table_context_of(t, s), now))
-            all[n++] = (struct table_summary){key_of(t, s), session_state_hash(s)};
-    lock_drop(&sh->lock);
-    *out_taken = all;
-    return n;
+    visit_bucket(t, b, add_summary, &all);
+    *out_taken = all.all;
+    return all.n;
 }

@@ -104,15 +104,24 @@ void table_walk_ids(struct table *t, struct context *only, uint64_t *at, size_t 
  * time. */
 void table_sweep(struct table *t, size_t want, struct table_now now);
 
-/* Comparison between clusterd nodes: one hash a shard over everything that is not younger than `quiet_ms`. */
-#define TABLE_SHARDS 64
-void table_digest(struct table *t, unsigned shard, struct table_now now, uint64_t quiet_ms, uint64_t *hash,
-                  uint64_t *count);
-/* (stable hash of context and id, hash of the state) of each session, tombstone and alias of a shard. */
+/*
+ * Comparison between clusterd nodes. A shard's sessions are in 1 << bits buckets, in the order of their
+ * stable hashes; a bucket is looked at under the shard's lock, and nothing longer.
+ */
+#define TABLE_SHARDS          64
+#define TABLE_BUCKET_BITS_MAX 8
+struct table_bucket {
+    unsigned shard, bits, number; /* below TABLE_SHARDS, up to TABLE_BUCKET_BITS_MAX, below 1 << bits */
+};
+/* How finely a table of this size is compared: some dozens of sessions in a bucket. */
+unsigned table_bucket_bits(const struct table *t);
+/* A hash over everything that is not younger than `quiet_ms`. */
+uint64_t table_digest(struct table *t, struct table_bucket b, struct table_now now, uint64_t quiet_ms);
+/* (stable hash of context and id, hash of the state) of each session, tombstone and alias of a bucket. */
 struct table_summary {
     uint64_t key, state;
 };
-size_t table_summaries(struct table *t, unsigned shard, struct table_now now,
+size_t table_summaries(struct table *t, struct table_bucket b, struct table_now now,
                        struct table_summary **out_taken);
 /* Snapshots of those of a shard whose keys are among these, which are in order. */
 void table_pick(struct table *t, unsigned shard, const struct table_summary *keys, size_t n,
