@@ -14,6 +14,7 @@ CLIENTS = 16
 COUNTS = {False: {1: 70000, 16: 300000}, True: {1: 70000, 16: 700000}}   # of a peer, of bare: a second or more
 ONE_CPU = {0}
 EPOLL = 'bare, epoll'
+BARE_SERVER = 'bare server'
 VALUE = 'v' * 1024
 COMMANDS = {
     'SET': ['SET', 's:__rand_int__', VALUE],
@@ -102,7 +103,8 @@ def acknowledged(stand, peer, clients, cpus=None):
     if peer in ('bare', EPOLL) and clients == 1:
         got = stand.bare('pong', '--bytes', 1024, '--hops', 2, '--count', count, '--epoll', int(peer == EPOLL), cpus=cpus)
         return {'p50': got['p50_us'], 'p99': got['p99_us'], 'writes': got['per_s'], 'server CPU': got['cpu_us']}
-    p = pair(stand, peer, 'async' if peer == 'redis' else 'sync,use_ack')
+    kind = 'bare' if peer == BARE_SERVER else peer
+    p = pair(stand, kind, 'async' if kind == 'redis' else 'sync,use_ack')
     p.pin(cpus)
     try:
         with Cpu(p.server, p.replica) as cpu:
@@ -133,12 +135,12 @@ def waits(clients, cpus, where):
     single = clients == 1
     return Row(f'front-acked-{clients}-{"pinned" if cpus else "free"}',
                f'SET sync,use_ack / SET + WAIT 1, {clients} client{"" if single else "s"}, {where}',
-               ('clusterd', 'redis', 'bare', *([EPOLL] if single else [])),
+               ('clusterd', 'redis', 'bare', *([EPOLL, BARE_SERVER] if single else [])),
                functools.partial(acknowledged, clients=clients, cpus=cpus),
                (less('p50', 'us', (0.7 if cpus else 0.95) if single else None, 'redis'), less('p99', 'us', None, 'redis'),
                 more('writes', 'writes/s', None if single else 3.0, 'redis'), less('server CPU', 'us/write', None, 'redis'),
                 less('replica CPU', 'us/write', None, 'redis'), less('client CPU', 'us/write', None, 'redis'),
-                *([Figure('p50', 'us', of='redis', more=False, whose=peer) for peer in ('bare', EPOLL)] if single else
+                *([Figure('p50', 'us', of='redis', more=False, whose=peer) for peer in ('bare', EPOLL, BARE_SERVER)] if single else
                   [limit('writes', 'writes/s'), limit('server CPU', 'us/write', False)])),
                note='the client shares the cores: what it needs itself bounds what a server can gain')
 

@@ -229,6 +229,38 @@ START_TEST(those_asked_for_are_picked)
 }
 END_TEST
 
+/* However finely: each session is in one bucket, in the one that its key says, and the hashes add up. */
+START_TEST(buckets_are_a_whole)
+{
+    struct table *t = table_of(ITEMS);
+
+    ck_assert_uint_eq(table_bucket_bits(t), 2); /* 312 in a shard */
+    for (unsigned shard = 0; shard < TABLE_SHARDS; shard += 21) {
+        struct table_bucket whole = {shard, 0, 0};
+        struct table_summary *all;
+        size_t n_whole = table_summaries(t, whole, now, &all);
+        uint64_t hash = table_digest(t, whole, now, 0);
+        mem_free(all);
+        for (unsigned bits = 1; bits <= TABLE_BUCKET_BITS_MAX; bits++) {
+            uint64_t sum = 0;
+            size_t n = 0;
+            for (unsigned i = 0; i < 1u << bits; i++) {
+                struct table_bucket b = {shard, bits, i};
+                size_t here = table_summaries(t, b, now, &all);
+                for (size_t k = 0; k < here; k++)
+                    ck_assert_uint_eq(all[k].key >> (58 - bits), (uint64_t)shard << bits | i);
+                sum += table_digest(t, b, now, 0);
+                n += here;
+                mem_free(all);
+            }
+            ck_assert_uint_eq(n, n_whole);
+            ck_assert_uint_eq(sum, hash);
+        }
+    }
+    table_free(t);
+}
+END_TEST
+
 START_TEST(swept_is_everything_and_memory_comes_back)
 {
     struct table *t = table_of(1000);
@@ -256,4 +288,4 @@ END_TEST
 
 CLUSTERD_SUITE(store, &all_are_found_and_seen_once, &keys_that_stand_together_are_found_too, &parts_are_small,
                &a_walk_sees_each_session_once_in_slices_of_the_size_asked_for, &those_asked_for_are_picked,
-               &swept_is_everything_and_memory_comes_back)
+               &buckets_are_a_whole, &swept_is_everything_and_memory_comes_back)

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two nodes whose tables are alike but for a few sessions, and a comparison of them: afterwards they are
+ * alike, and what it has cost goes by what was different, not by what is there. Then a member says nonsense
+ * about buckets, and nothing comes of it.
+ *
+ *   sim_compare [--sessions N] [--differ N]
+ *
+ * Prints the bytes of both comparisons; status 1 when the tables differ or too much was sent.
+ */
+#include "clusterd/cluster/cluster.h"
+#include "clusterd/daemon/node.h"
+#include "clusterd/loop/sim.h"
+#include "clusterd/session/manager.h"
+#include "clusterd/session/table.h"
+#include "clusterd/util/mem.h"
+#include "clusterd/wire/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CONTEXT      "localhost#/app"
+#define NODES        2
+#define VALUE_BYTES  100
+#define INTERVAL_MS  30000 /* of comparisons, to one random member: there is one */
+#define SETTLE_MS    2000
+#define KEY_BYTES    16    /* what a summary has of a session */
+#define IDLE_BYTES   40000 /* heartbeats of status in an interval, and the digests of both */
+#define GIVE_UP_MS   200000
+#define CLUSTER_YAML "cluster:\n  membership: {address: 228.0.0.4}\n"
+
+struct one {
+    struct host *host;
+    struct config *conf;
+    struct node *node;
+    bool ready, stopped;
+};
+
+static struct sim *sim;
+static struct one nodes[NODES];
+static unsigned sessions = 40000, differ = 12;
+
+static void on_ready(void *arg)
+{
+    ((struct one *)arg)->ready = true;
+}
+
+static bool is_ready(void *arg)
+{
+    return ((struct one *)arg)->ready;
+}
+
+static void begin(struct one *n, unsigned index)
+{
+    static const struct node_events events = {.on_ready = on_ready};
+    struct diag d = {0};
+    char ip[32], yaml[512];
+
+    snprintf(ip, sizeof ip, "10.0.0.%u", index + 1);
+    snprintf(yaml, sizeof yaml,
+             CLUSTER_YAML "  receiver: {address: %s, port: 4000, allowFrom: [10.0.0.0/8]}\n"
+                          "contexts: {list: [{name: \"" CONTEXT "\", keyPrefix: \"app:\"}]}\n"
+                          "frontDoor: {listen: []}\n",
+             ip);
+    n->host = sim_host_new(sim, ip, 1);
+    ASSERT(config_load_text(span_str(yaml), "compare.yaml", &d, &n->conf) == ERR_OK);
+    n->conf->control.socket[0] = 0;
+    ASSERT(node_new(n->host, n->conf, 0, &events, n, &d, &n->node) == ERR_OK);
+    ASSERT(node_start(n->node, &d) == ERR_OK);
+    diag_fini(&d);
+}
+
+/* As if a message had brought it, long ago. */
+static void put(struct one *n, unsigned number, uint32_t seq)
+{
+    struct table *t = node_table(n->node);
+    struct context *c = table_context_find(t, SPAN_LIT(CONTEXT));
+    struct table_now now = table_now(host_main(n->host));
+    char id[32], text[VALUE_BYTES + 1];
+
+    snprintf(id, sizeof id, "session-%u", number);
+    snprintf(text, sizeof text, "%0*u", VALUE_BYTES, seq);
+    struct change *x = change_new(c, span_str(id), (struct version){now.wall_ms - 60000, 1, seq});
+    x->life_kind = CHANGE_LIFE_OPEN;
+    x->life = (struct version){now.wall_ms - 60000, 1, 1};
+    x->life_front = true;
+    change_set(x, ENTRY_ATTRIBUTE, SPAN_LIT("a"), blob_new(span_str(text)), x->version);
+    change_seal(x);
+    ASSERT(table_apply(t, x, now) == TABLE_APPLIED);
+    change_unref(x);
+}
+
+static bool are_alike(void)
+{
+    for (unsigned shard = 0; shard < TABLE_SHARDS; shard++) {
+        struct table_bucket all = {shard, 0, 0};
+        uint64_t hash[NODES];
+        for (unsigned i = 0; i < NODES; i++)
+            hash[i] = table_digest(node_table(nodes[i].node), all, table_now(host_main(nodes[i].host)), 0);
+        if (hash[0] != hash[1])
+            return false;
+    }
+    return true;
+}
+
+static uint64_t bytes_sent(void)
+{
+    return metric_get(node_metrics(nodes[0].node), bytes_sent) +
+           metric_get(node_metrics(nodes[1].node), bytes_sent);
+}
+
+static uint64_t bytes_of_an_interval(void)
+{
+    uint64_t before = bytes_sent();
+
+    sim_run_ms(sim, INTERVAL_MS + SETTLE_MS);
+    return bytes_sent() - before;
+}
+
+/* --- nonsense --- */
+
+static void say(struct one *n, const struct buf *bytes)
+{
+    struct channel *c = cluster_channel(node_cluster(n->node));
+    struct view *v = channel_view(c);
+    struct message m = {.options = SEND_BYTE_MESSAGE | SEND_USE_ACK, .payload = buf_span(bytes)};
+
+    ASSERT(v->n == NODES - 1);
+    channel_stamp(c, host_main(n->host), &m);
+    channel_send(c, &m, &(struct targets){v->n, v->members});
+    view_unref(v);
+}
+
+/* Every shard, bits and bucket that a byte can say, lengths that are too short, buckets out of their order
+ * and twice: with the claim to hold one session that nobody has. */
+static void say_nonsense(void)
+{
+    for (unsigned v = 0; v < 256; v++) {
+        for (unsigned kind = 0; kind < 3; kind++) {
+            struct buf m = {0};
+            cluster_own_begin(&m, (uint8_t) "DYY"[kind]);
+            if (kind == 1)
+                wr_u8(&m, (uint8_t)v);
+            if (kind == 2)
+                wr_u8(&m, 3);
+            wr_u8(&m, kind == 1 ? 8 : (uint8_t)v);
+            for (unsigned i = 0; i < (kind ? 3 : v); i++) {
+                wr_u8(&m, (uint8_t)(v ^ i));
+                wr_u32(&m, v == 77 ? UINT32_MAX : 1);
+                wr_u64(&m, (uint64_t)v << 56);
+                wr_u64(&m, v);
+            }
+            say(&nodes[v % NODES], &m);
+            buf_fini(&m);
+        }
+        sim_run_ms(sim, 100);
+    }
+    sim_run_ms(sim, SETTLE_MS);
+}
+
+static void set_true(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static bool is_true(void *arg)
+{
+    return *(bool *)arg;
+}
+
+static void end_all(void)
+{
+    for (unsigned i = 0; i < NODES; i++) {
+        node_stop(nodes[i].node, 1000, set_true, &nodes[i].stopped);
+        ASSERT(sim_run_until(sim, is_true, &nodes[i].stopped, GIVE_UP_MS));
+        node_free(nodes[i].node);
+        sim_host_end(sim, nodes[i].host);
+        config_free(nodes[i].conf);
+    }
+    sim_free(sim);
+}
+
+static bool check(const char *what, bool good)
+{
+    if (!good)
+        printf("FAILED: %s\n", what);
+    return good;
+}
+
+static bool run(void)
+{
+    /* Both nodes ask. For each session that differs: the keys of its bucket, of at most 128 sessions as a
+     * rule, from the other side, what is asked for, and the session. */
+    uint64_t each = 128 * KEY_BYTES + 2 * VALUE_BYTES + 500, most = IDLE_BYTES + 2 * 3 * differ * each;
+    bool good = check("the bound says something", most < (uint64_t)sessions * KEY_BYTES);
+
+    for (unsigned i = 0; i < sessions; i++)
+        for (unsigned n = 0; n < NODES; n++)
+            put(&nodes[n], i, i);
+    sim_run_ms(sim, 2 * SETTLE_MS);
+    good &= check("the tables are alike at first", are_alike());
+    for (unsigned i = 0; i < differ; i++) {
+        put(&nodes[0], sessions + i, i);
+        put(&nodes[1], sessions + differ + i, i);
+        put(&nodes[i % 2], i, sessions + i);
+    }
+    good &= check("they differ then", !are_alike());
+    uint64_t differing = bytes_of_an_interval(), alike = bytes_of_an_interval();
+    printf("%u sessions, %u of them differ: %llu bytes (bound %llu); none differs: %llu bytes\n", sessions,
+           3 * differ, (unsigned long long)differing, (unsigned long long)most, (unsigned long long)alike);
+    good &= check("a comparison makes them alike", are_alike());
+    for (unsigned n = 0; n < NODES; n++)
+        good &= check("nothing is lost or doubled",
+                      table_sessions(node_table(nodes[n].node)) == sessions + 2 * differ);
+    good &= check("it costs what differs", differing <= most);
+    good &= check("without a difference only digests are sent", alike <= IDLE_BYTES);
+    say_nonsense();
+    good &= check("nonsense changes nothing",
+                  are_alike() && table_sessions(node_table(nodes[0].node)) == sessions + 2 * differ);
+    return good;
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--sessions") == 0 && i + 1 < argc)
+            sessions = (unsigned)strtoul(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--differ") == 0 && i + 1 < argc)
+            differ = (unsigned)strtoul(argv[++i], NULL, 10);
+        else {
+            fprintf(stderr, "usage: %s [--sessions N] [--differ N]\n", argv[0]);
+            return 2;
+        }
+    }
+    sim = sim_new(1);
+    for (unsigned i = 0; i < NODES; i++)
+        begin(&nodes[i], i);
+    for (unsigned i = 0; i < NODES; i++)
+        ASSERT(sim_run_until(sim, is_ready, &nodes[i], GIVE_UP_MS));
+    bool good = run();
+    end_all();
+    return good ? 0 : 1;
+}
