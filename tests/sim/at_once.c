@@ -11,9 +11,9 @@
  * Prints the longest times; status 1 when somebody waited.
  */
 #include "bare_member.h"
-#include "clusterd/daemon/node.h"
+#include "plain_node.h"
+
 #include "clusterd/group/rpc.h"
-#include "clusterd/loop/sim.h"
 #include "clusterd/util/hash.h"
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
@@ -23,27 +23,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CONTEXT     "localhost#/app"
 #define NODES       2
 #define TOMCATS     2
 #define TIME_OUT_MS 60000 /* stateTransferTimeout */
 #define LONG_MS     15000
 #define STARTS_MS   1500 /* within which all are started */
 #define DEPLOY_MS   2000 /* from the channel's start to the manager's, at most */
-#define TOGETHER_MS                                                                         \
-    3600 /* when no channel still starts; in every other run both managers start soon after \
-          */
-#define GIVE_UP_MS   200000
-#define CLUSTER_YAML "cluster:\n  membership: {address: 228.0.0.4}\n"
-
-struct starting_node {
-    struct host *host;
-    struct config *conf;
-    struct node *node;
-    struct timer start; /* on a host that never ends */
-    bool begun, ready, stopped;
-    uint64_t ready_ms;
-};
+/* When no channel still starts; in every other run both managers start soon after. */
+#define TOGETHER_MS 3600
+#define GIVE_UP_MS  200000
 
 enum phase { PHASE_CHANNEL, PHASE_WAITING, PHASE_DONE };
 
@@ -56,7 +44,7 @@ struct starting_tomcat {
 };
 
 static struct sim *sim;
-static struct starting_node nodes[NODES];
+static struct plain_node nodes[NODES];
 static struct starting_tomcat tomcats[TOMCATS];
 static uint64_t chance;
 static unsigned together_ms; /* 0: each manager starts when its application is deployed */
@@ -97,7 +85,7 @@ static void on_manager_start(struct timer *timer, void *arg)
     t->phase = oldest ? PHASE_WAITING : PHASE_DONE;
     if (oldest) {
         log_debug("tomcat %d asks %s", (int)(t - tomcats), oldest->name);
-        bare_member_say(&t->member, host_main(t->member.host), oldest, SESSION_GET_ALL, CONTEXT);
+        bare_member_say(&t->member, host_main(t->member.host), oldest, SESSION_GET_ALL, PLAIN_CONTEXT);
         timer_start(&t->time_out, TIME_OUT_MS);
     }
     view_unref(v);
@@ -119,9 +107,9 @@ static enum err on_message(void *arg, const struct received *m)
     if (msg.event == SESSION_TRANSFER_COMPLETE || msg.event == SESSION_NO_CONTEXT_MANAGER)
         end_wait(t);
     else if (msg.event == SESSION_GET_ALL && m->source && t->phase == PHASE_CHANNEL)
-        bare_member_say(&t->member, m->loop, m->source, SESSION_NO_CONTEXT_MANAGER, CONTEXT);
+        bare_member_say(&t->member, m->loop, m->source, SESSION_NO_CONTEXT_MANAGER, PLAIN_CONTEXT);
     else if (msg.event == SESSION_GET_ALL && m->source && msg.has_context && t->phase == PHASE_DONE)
-        bare_member_say(&t->member, m->loop, m->source, SESSION_TRANSFER_COMPLETE, CONTEXT);
+        bare_member_say(&t->member, m->loop, m->source, SESSION_TRANSFER_COMPLETE, PLAIN_CONTEXT);
     session_msg_fini(&msg);
     return ERR_OK;
 }
@@ -147,39 +135,6 @@ static void begin_tomcat(struct starting_tomcat *t, unsigned index)
     diag_fini(&d);
 }
 
-/* --- a clusterd node --- */
-
-static void on_node_ready(void *arg)
-{
-    struct starting_node *n = arg;
-
-    n->ready = true;
-    n->ready_ms = sim_now_us(sim) / 1000;
-}
-
-static void begin_node(struct starting_node *n, unsigned index)
-{
-    static const struct node_events events = {.on_ready = on_node_ready};
-    struct diag d = {0};
-    char ip[32], yaml[512];
-
-    snprintf(ip, sizeof ip, "10.0.0.%u", index + 1);
-    snprintf(yaml, sizeof yaml,
-             CLUSTER_YAML "  receiver: {address: %s, port: 4000, allowFrom: [10.0.0.0/8]}\n"
-                          "contexts: {list: [{name: \"" CONTEXT "\", keyPrefix: \"app:\"}]}\n"
-                          "frontDoor: {listen: []}\n",
-             ip);
-    n->host = sim_host_new(sim, ip, 1);
-    if (config_load_text(span_str(yaml), "at_once.yaml", &d, &n->conf) != ERR_OK) {
-        printf("%s\n", buf_cstr(&d.text));
-        exit(1);
-    }
-    n->conf->control.socket[0] = 0;
-    ASSERT(node_new(n->host, n->conf, 0, &events, n, &d, &n->node) == ERR_OK);
-    ASSERT(node_start(n->node, &d) == ERR_OK);
-    diag_fini(&d);
-}
-
 /* --- a run --- */
 
 static bool all_up(void *arg)
@@ -194,16 +149,6 @@ static bool all_up(void *arg)
     return true;
 }
 
-static void set_true(void *arg)
-{
-    *(bool *)arg = true;
-}
-
-static bool is_true(void *arg)
-{
-    return *(bool *)arg;
-}
-
 static void end_all(void)
 {
     for (unsigned i = 0; i < TOMCATS; i++) {
@@ -214,14 +159,8 @@ static void end_all(void)
         bare_member_free(&t->member);
         *t = (struct starting_tomcat){0};
     }
-    for (unsigned i = 0; i < NODES && nodes[i].node; i++) {
-        node_stop(nodes[i].node, 1000, set_true, &nodes[i].stopped);
-        ASSERT(sim_run_until(sim, is_true, &nodes[i].stopped, TIME_OUT_MS));
-        node_free(nodes[i].node);
-        sim_host_end(sim, nodes[i].host);
-        config_free(nodes[i].conf);
-        nodes[i] = (struct starting_node){0};
-    }
+    for (unsigned i = 0; i < NODES && nodes[i].node; i++)
+        plain_node_end(&nodes[i]);
     sim_free(sim);
 }
 
@@ -243,7 +182,7 @@ static bool run(uint64_t seed, bool with_nodes, struct longest *longest)
     for (unsigned ms = 0; ms < STARTS_MS; ms++) {
         for (unsigned i = 0; i < NODES; i++)
             if (with_nodes && at[i] == ms)
-                begin_node(&nodes[i], i);
+                plain_node_start(&nodes[i], sim, i);
         for (unsigned i = 0; i < TOMCATS; i++)
             if (at[NODES + i] == ms)
                 begin_tomcat(&tomcats[i], i);

@@ -8,9 +8,9 @@
  *
  * Prints the bytes of both comparisons; status 1 when the tables differ or too much was sent.
  */
+#include "plain_node.h"
+
 #include "clusterd/cluster/cluster.h"
-#include "clusterd/daemon/node.h"
-#include "clusterd/loop/sim.h"
 #include "clusterd/session/manager.h"
 #include "clusterd/session/table.h"
 #include "clusterd/util/mem.h"
@@ -19,62 +19,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CONTEXT      "localhost#/app"
-#define NODES        2
-#define VALUE_BYTES  100
-#define INTERVAL_MS  30000 /* of comparisons, to one random member: there is one */
-#define SETTLE_MS    2000
-#define KEY_BYTES    16    /* what a summary has of a session */
-#define IDLE_BYTES   40000 /* heartbeats of status in an interval, and the digests of both */
-#define GIVE_UP_MS   200000
-#define CLUSTER_YAML "cluster:\n  membership: {address: 228.0.0.4}\n"
-
-struct one {
-    struct host *host;
-    struct config *conf;
-    struct node *node;
-    bool ready, stopped;
-};
+#define NODES       2
+#define VALUE_BYTES 100
+#define INTERVAL_MS 30000 /* of comparisons, to one random member: there is one */
+#define SETTLE_MS   2000
+#define KEY_BYTES   16    /* what a summary has of a session */
+#define IDLE_BYTES  40000 /* heartbeats of status in an interval, and the digests of both */
+#define GIVE_UP_MS  200000
 
 static struct sim *sim;
-static struct one nodes[NODES];
+static struct plain_node nodes[NODES];
 static unsigned sessions = 40000, differ = 12;
 
-static void on_ready(void *arg)
-{
-    ((struct one *)arg)->ready = true;
-}
-
-static bool is_ready(void *arg)
-{
-    return ((struct one *)arg)->ready;
-}
-
-static void begin(struct one *n, unsigned index)
-{
-    static const struct node_events events = {.on_ready = on_ready};
-    struct diag d = {0};
-    char ip[32], yaml[512];
-
-    snprintf(ip, sizeof ip, "10.0.0.%u", index + 1);
-    snprintf(yaml, sizeof yaml,
-             CLUSTER_YAML "  receiver: {address: %s, port: 4000, allowFrom: [10.0.0.0/8]}\n"
-                          "contexts: {list: [{name: \"" CONTEXT "\", keyPrefix: \"app:\"}]}\n"
-                          "frontDoor: {listen: []}\n",
-             ip);
-    n->host = sim_host_new(sim, ip, 1);
-    ASSERT(config_load_text(span_str(yaml), "compare.yaml", &d, &n->conf) == ERR_OK);
-    n->conf->control.socket[0] = 0;
-    ASSERT(node_new(n->host, n->conf, 0, &events, n, &d, &n->node) == ERR_OK);
-    ASSERT(node_start(n->node, &d) == ERR_OK);
-    diag_fini(&d);
-}
-
 /* As if a message had brought it, long ago. */
-static void put(struct one *n, unsigned number, uint32_t seq)
+static void put(struct plain_node *n, unsigned number, uint32_t seq)
 {
     struct table *t = node_table(n->node);
-    struct context *c = table_context_find(t, SPAN_LIT(CONTEXT));
+    struct context *c = table_context_find(t, SPAN_LIT(PLAIN_CONTEXT));
     struct table_now now = table_now(host_main(n->host));
     char id[32], text[VALUE_BYTES + 1];
 
@@ -119,7 +80,7 @@ static uint64_t bytes_of_an_interval(void)
 
 /* --- nonsense --- */
 
-static void say(struct one *n, const struct buf *bytes)
+static void say(struct plain_node *n, const struct buf *bytes)
 {
     struct channel *c = cluster_channel(node_cluster(n->node));
     struct view *v = channel_view(c);
@@ -158,25 +119,10 @@ static void say_nonsense(void)
     sim_run_ms(sim, SETTLE_MS);
 }
 
-static void set_true(void *arg)
-{
-    *(bool *)arg = true;
-}
-
-static bool is_true(void *arg)
-{
-    return *(bool *)arg;
-}
-
 static void end_all(void)
 {
-    for (unsigned i = 0; i < NODES; i++) {
-        node_stop(nodes[i].node, 1000, set_true, &nodes[i].stopped);
-        ASSERT(sim_run_until(sim, is_true, &nodes[i].stopped, GIVE_UP_MS));
-        node_free(nodes[i].node);
-        sim_host_end(sim, nodes[i].host);
-        config_free(nodes[i].conf);
-    }
+    for (unsigned i = 0; i < NODES; i++)
+        plain_node_end(&nodes[i]);
     sim_free(sim);
 }
 
@@ -234,9 +180,9 @@ int main(int argc, char **argv)
     }
     sim = sim_new(1);
     for (unsigned i = 0; i < NODES; i++)
-        begin(&nodes[i], i);
+        plain_node_start(&nodes[i], sim, i);
     for (unsigned i = 0; i < NODES; i++)
-        ASSERT(sim_run_until(sim, is_ready, &nodes[i], GIVE_UP_MS));
+        ASSERT(sim_run_until(sim, plain_node_is_ready, &nodes[i], GIVE_UP_MS));
     bool good = run();
     end_all();
     return good ? 0 : 1;

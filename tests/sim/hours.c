@@ -8,8 +8,8 @@
  *
  * Prints what was heard and lost, and the real time that it took. Status 1 when something was wrong.
  */
-#include "clusterd/daemon/node.h"
-#include "clusterd/loop/sim.h"
+#include "plain_node.h"
+
 #include "clusterd/util/log.h"
 
 #include <stdio.h>
@@ -23,46 +23,9 @@
 #define START_MS  120000
 #define NOTICE_MS 10000
 
-struct idle_node {
-    struct host *host;
-    struct config *conf;
-    struct node *node;
-    bool ready, stopped;
-};
-
 static struct sim *sim;
-static struct idle_node nodes[NODES_MAX];
+static struct plain_node nodes[NODES_MAX];
 static unsigned n_nodes = 3;
-
-static void on_ready(void *arg)
-{
-    ((struct idle_node *)arg)->ready = true;
-}
-
-static bool start(struct idle_node *n, unsigned index)
-{
-    static const struct node_events events = {.on_ready = on_ready};
-    struct diag d = {0};
-    char ip[32], yaml[512];
-
-    snprintf(ip, sizeof ip, "10.0.0.%u", index + 1);
-    snprintf(yaml, sizeof yaml,
-             "cluster:\n  membership: {address: 228.0.0.4}\n"
-             "  receiver: {address: %s, port: 4000, allowFrom: [10.0.0.0/8]}\n"
-             "frontDoor: {listen: []}\n",
-             ip);
-    n->host = sim_host_new(sim, ip, 1);
-    bool good = config_load_text(span_str(yaml), "hours.yaml", &d, &n->conf) == ERR_OK;
-    if (good) {
-        n->conf->control.socket[0] = 0; /* nobody asks a simulated node */
-        good = node_new(n->host, n->conf, 0, &events, n, &d, &n->node) == ERR_OK &&
-               node_start(n->node, &d) == ERR_OK;
-    }
-    if (!good)
-        printf("node %u does not start: %s\n", index, buf_cstr(&d.text));
-    diag_fini(&d);
-    return good;
-}
 
 static bool all_ready(void *arg)
 {
@@ -105,8 +68,7 @@ static bool begin(unsigned loss_percent, uint64_t seed)
 {
     sim = sim_new(seed);
     for (unsigned i = 0; i < n_nodes; i++)
-        if (!start(&nodes[i], i))
-            return false;
+        plain_node_start(&nodes[i], sim, i);
     if (!sim_run_until(sim, all_ready, NULL, START_MS) || !all_see(n_nodes, n_nodes - 1)) {
         printf("the nodes do not find each other\n");
         return false;
@@ -150,9 +112,7 @@ static void tell(unsigned hours, unsigned loss_percent, clock_t began)
 /* The last node dies: that is no false alarm. */
 static bool kill_one(void)
 {
-    struct idle_node *last = &nodes[n_nodes - 1];
-
-    sim_host_kill(sim, last->host);
+    sim_host_kill(sim, nodes[n_nodes - 1].host);
     if (!sim_run_until(sim, others_have_noticed, NULL, NOTICE_MS)) {
         printf("a killed node is not noticed within %d ms\n", NOTICE_MS);
         return false;
@@ -160,30 +120,10 @@ static bool kill_one(void)
     return true;
 }
 
-static void on_stopped(void *arg)
-{
-    ((struct idle_node *)arg)->stopped = true;
-}
-
-static bool is_stopped(void *arg)
-{
-    return ((struct idle_node *)arg)->stopped;
-}
-
 static void end(void)
 {
-    for (unsigned i = 0; i < n_nodes; i++) {
-        struct idle_node *n = &nodes[i];
-        if (sim_host_is_dead(n->host)) {
-            sim_host_wind_up(sim, n->host);
-        } else {
-            node_stop(n->node, 1000, on_stopped, n);
-            (void)sim_run_until(sim, is_stopped, n, 60000);
-        }
-        node_free(n->node);
-        sim_host_end(sim, n->host);
-        config_free(n->conf);
-    }
+    for (unsigned i = 0; i < n_nodes; i++)
+        plain_node_end(&nodes[i]);
     sim_free(sim);
 }
 

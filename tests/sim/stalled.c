@@ -9,7 +9,8 @@
  * Status 1 when a session is missing or came too late.
  */
 #include "bare_member.h"
-#include "clusterd/daemon/node.h"
+#include "plain_node.h"
+
 #include "clusterd/session/edit.h"
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
@@ -20,16 +21,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CONTEXT      "localhost#/app"
 #define STALLS_AFTER 500  /* sessions */
 #define STALL_MS     5000 /* the sender's timeout is 3,000 */
 #define GIVE_UP_MS   60000
 #define VALUE_BYTES  600
 
 static struct sim *sim;
-static struct host *host;
-static struct config *conf;
-static struct node *node;
+static struct plain_node node;
 static struct bare_member tomcat;
 static bool asked;
 static unsigned n_sessions = 20000, n_came, n_late;
@@ -41,7 +39,7 @@ static void ask(void *arg)
 
     (void)arg;
     ASSERT(v->n == 1);
-    bare_member_say(&tomcat, host_main(tomcat.host), v->members[0], SESSION_GET_ALL, CONTEXT);
+    bare_member_say(&tomcat, host_main(tomcat.host), v->members[0], SESSION_GET_ALL, PLAIN_CONTEXT);
     asked = true;
     view_unref(v);
 }
@@ -77,41 +75,17 @@ static enum err on_message(void *arg, const struct received *m)
     return ERR_OK;
 }
 
-static void begin_node(void)
-{
-    static const struct node_events events = {0};
-    static const char yaml[] = "cluster:\n  membership: {address: 228.0.0.4}\n"
-                               "  receiver: {address: 10.0.0.1, port: 4000, allowFrom: [10.0.0.0/8]}\n"
-                               "contexts: {list: [{name: \"" CONTEXT "\", keyPrefix: \"app:\"}]}\n"
-                               "frontDoor: {listen: []}\n";
-    struct diag d = {0};
-
-    host = sim_host_new(sim, "10.0.0.1", 1);
-    enum err e = config_load_text(span_str(yaml), "stalled.yaml", &d, &conf);
-    if (e == ERR_OK) {
-        conf->control.socket[0] = 0; /* nobody asks a simulated node */
-        e = node_new(host, conf, 0, &events, NULL, &d, &node);
-    }
-    if (e == ERR_OK)
-        e = node_start(node, &d);
-    if (e != ERR_OK) {
-        printf("%s\n", buf_cstr(&d.text));
-        exit(1);
-    }
-    diag_fini(&d);
-}
-
 static void write_all(const char *fill)
 {
-    struct manager *m = node_manager(node);
-    struct context *c = table_context_find(manager_table(m), SPAN_LIT(CONTEXT));
+    struct manager *m = node_manager(node.node);
+    struct context *c = table_context_find(manager_table(m), SPAN_LIT(PLAIN_CONTEXT));
     char value[VALUE_BYTES], id[16];
     struct edit e;
 
     memset(value, *fill, sizeof value);
     for (unsigned i = 0; i < n_sessions; i++) {
         snprintf(id, sizeof id, "S%u", i);
-        edit_open(&e, m, host_main(host), c, span_str(id));
+        edit_open(&e, m, host_main(node.host), c, span_str(id));
         edit_set(&e, ENTRY_ATTRIBUTE, SPAN_LIT("a"),
                  value_from_bytes(span_of((uint8_t *)value, sizeof value)));
         ASSERT(edit_close(&e, NULL) == ERR_OK);
@@ -130,27 +104,11 @@ static bool is_complete(void *arg)
     return complete;
 }
 
-static void set_true(void *arg)
-{
-    *(bool *)arg = true;
-}
-
-static bool is_true(void *arg)
-{
-    return *(bool *)arg;
-}
-
 static void end_all(void)
 {
-    bool stopped = false;
-
     ASSERT(bare_member_stop(&tomcat));
     bare_member_free(&tomcat);
-    node_stop(node, 1000, set_true, &stopped);
-    ASSERT(sim_run_until(sim, is_true, &stopped, GIVE_UP_MS));
-    node_free(node);
-    sim_host_end(sim, host);
-    config_free(conf);
+    plain_node_end(&node);
     sim_free(sim);
 }
 
@@ -162,7 +120,7 @@ static bool run(uint64_t seed)
     came = mem_array(n_sessions, sizeof *came);
     asked = complete = false;
     sim = sim_new(seed);
-    begin_node();
+    plain_node_start(&node, sim, 0);
     sim_run_ms(sim, 12000);
     write_all("x");
     ASSERT(bare_member_start(&tomcat, sim, "10.0.1.1", 0, on_message, ask, NULL, &d));
