@@ -23,6 +23,7 @@
 #define LATER_MS       4500  /* ... and again after so long: more than QUIET_MS */
 #define INTERVAL_MS    30000 /* one random member each */
 #define BLOCK_BYTES    (64u << 10)
+#define SUMMARY_BYTES  (16u << 10)
 #define KEYS_MAX       (1u << 22) /* in one message */
 #define GIVE_SLICE     2048       /* sessions of one step */
 #define HOPS_MAX       4096       /* changes of ids that are followed in one step */
@@ -200,31 +201,49 @@ static void add_summary(struct manager *m, struct table_bucket bucket, struct bu
     mem_free(all);
 }
 
-/* One shard: ours of the buckets that differ. */
+static void begin_summary(const struct work *w, struct buf *out)
+{
+    buf_clear(out);
+    cluster_own_begin(out, OWN_SUMMARY);
+    wr_u8(out, (uint8_t)w->shard);
+    wr_u8(out, (uint8_t)w->bits);
+}
+
+/* Ours of the buckets of a shard that differ, some of them in a message. */
+static void send_summaries(struct repair *r, const struct work *w, const uint8_t *theirs, const uint8_t *ours)
+{
+    struct buf b = {0};
+    unsigned n = 0;
+
+    begin_summary(w, &b);
+    size_t empty = b.n;
+    for (unsigned i = 0; i < 1u << w->bits; i++) {
+        if (be_u64(theirs + 8 * i) == be_u64(ours + 8 * i))
+            continue;
+        add_summary(r->manager, (struct table_bucket){w->shard, w->bits, i}, &b);
+        n++;
+        if (b.n >= SUMMARY_BYTES) {
+            send(r->manager, w->with, &b);
+            begin_summary(w, &b);
+        }
+    }
+    if (b.n > empty)
+        send(r->manager, w->with, &b);
+    buf_fini(&b);
+    if (n)
+        log_debug("shard %u differs from that of %s in %u of %u buckets", w->shard, w->with->name, n,
+                  1u << w->bits);
+}
+
+/* One shard. */
 static bool step_compare(struct repair *r, struct work *w)
 {
     size_t shard_bytes = (size_t)8 << w->bits;
-    const uint8_t *theirs = w->body.p + 1 + w->shard * shard_bytes;
-    struct buf ours = {0}, summary = {0};
-    unsigned n = 0;
+    struct buf ours = {0};
 
     add_digests(r->manager, w->shard, w->bits, &ours);
-    cluster_own_begin(&summary, OWN_SUMMARY);
-    wr_u8(&summary, (uint8_t)w->shard);
-    wr_u8(&summary, (uint8_t)w->bits);
-    for (unsigned i = 0; i < 1u << w->bits; i++) {
-        if (be_u64(theirs + 8 * i) == be_u64(ours.p + 8 * i))
-            continue;
-        add_summary(r->manager, (struct table_bucket){w->shard, w->bits, i}, &summary);
-        n++;
-    }
-    if (n) {
-        log_debug("shard %u differs from that of %s in %u of %u buckets", w->shard, w->with->name, n,
-                  1u << w->bits);
-        send(r->manager, w->with, &summary);
-    }
+    send_summaries(r, w, w->body.p + 1 + w->shard * shard_bytes, ours.p);
     buf_fini(&ours);
-    buf_fini(&summary);
     return ++w->shard < TABLE_SHARDS;
 }
 

@@ -68,7 +68,7 @@ const struct option_spec receiver_options[] = {
      .type = OPTION_BYTES,
      OPTION_AT(struct receiver_conf, max_frame_bytes),
      .def = "1g",
-     .min = 65536,
+     .min = 1 << 20, /* what clusterd nodes send of their own accord fits */
      .max = 2147483647,
      .doc = "longest message that a member may send (a Tomcat sends all sessions of a context as one)"},
     {.name = "maxStrangerFrameBytes",

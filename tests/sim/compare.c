@@ -4,8 +4,6 @@
  * alike, and what it has cost goes by what was different, not by what is there. Then a member says nonsense
  * about buckets, and nothing comes of it.
  *
- *   sim_compare [--sessions N] [--differ N]
- *
  * Prints the bytes of both comparisons; status 1 when the tables differ or too much was sent.
  */
 #include "plain_node.h"
@@ -20,6 +18,9 @@
 #include <stdlib.h>
 
 #define NODES       2
+#define SESSIONS    40000
+#define DIFFER      12    /* that one lacks, that the other lacks, that are older on one of both */
+#define MORE        80000 /* that one lacks: more in each shard than one summary has */
 #define VALUE_BYTES 100
 #define INTERVAL_MS 30000 /* of comparisons, to one random member: there is one */
 #define SETTLE_MS   2000
@@ -29,7 +30,6 @@
 
 static struct sim *sim;
 static struct plain_node nodes[NODES];
-static unsigned sessions = 40000, differ = 12;
 
 /* As if a message had brought it, long ago. */
 static void put(struct plain_node *n, unsigned number, uint32_t seq)
@@ -133,51 +133,58 @@ static bool check(const char *what, bool good)
     return good;
 }
 
-static bool run(void)
+static bool hold_so_many(unsigned n)
+{
+    return table_sessions(node_table(nodes[0].node)) == n && table_sessions(node_table(nodes[1].node)) == n;
+}
+
+static bool a_few_differ(void)
 {
     /* Both nodes ask. For each session that differs: the keys of its bucket, of at most 128 sessions as a
      * rule, from the other side, what is asked for, and the session. */
-    uint64_t each = 128 * KEY_BYTES + 2 * VALUE_BYTES + 500, most = IDLE_BYTES + 2 * 3 * differ * each;
-    bool good = check("the bound says something", most < (uint64_t)sessions * KEY_BYTES);
+    uint64_t each = 128 * KEY_BYTES + 2 * VALUE_BYTES + 500, most = IDLE_BYTES + 2 * 3 * DIFFER * each;
+    bool good = check("the bound says something", most < SESSIONS * KEY_BYTES);
 
-    for (unsigned i = 0; i < sessions; i++)
+    for (unsigned i = 0; i < DIFFER; i++) {
+        put(&nodes[0], SESSIONS + i, i);
+        put(&nodes[1], SESSIONS + DIFFER + i, i);
+        put(&nodes[i % 2], i, SESSIONS + i);
+    }
+    good &= check("they differ", !are_alike());
+    uint64_t differing = bytes_of_an_interval(), alike = bytes_of_an_interval();
+    printf("%u sessions, %u of them differ: %llu bytes (bound %llu); none differs: %llu bytes\n", SESSIONS,
+           3 * DIFFER, (unsigned long long)differing, (unsigned long long)most, (unsigned long long)alike);
+    good &= check("a comparison makes them alike", are_alike());
+    good &= check("nothing is lost or doubled", hold_so_many(SESSIONS + 2 * DIFFER));
+    good &= check("it costs what differs", differing <= most);
+    return check("without a difference only digests are sent", alike <= IDLE_BYTES) && good;
+}
+
+static bool many_differ(void)
+{
+    for (unsigned i = 0; i < MORE; i++)
+        put(&nodes[1], 2 * SESSIONS + i, i);
+    (void)bytes_of_an_interval();
+    bool good = check("a comparison of much makes them alike", are_alike());
+    return check("nothing of much is lost or doubled", hold_so_many(SESSIONS + 2 * DIFFER + MORE)) && good;
+}
+
+static bool run(void)
+{
+    for (unsigned i = 0; i < SESSIONS; i++)
         for (unsigned n = 0; n < NODES; n++)
             put(&nodes[n], i, i);
     sim_run_ms(sim, 2 * SETTLE_MS);
-    good &= check("the tables are alike at first", are_alike());
-    for (unsigned i = 0; i < differ; i++) {
-        put(&nodes[0], sessions + i, i);
-        put(&nodes[1], sessions + differ + i, i);
-        put(&nodes[i % 2], i, sessions + i);
-    }
-    good &= check("they differ then", !are_alike());
-    uint64_t differing = bytes_of_an_interval(), alike = bytes_of_an_interval();
-    printf("%u sessions, %u of them differ: %llu bytes (bound %llu); none differs: %llu bytes\n", sessions,
-           3 * differ, (unsigned long long)differing, (unsigned long long)most, (unsigned long long)alike);
-    good &= check("a comparison makes them alike", are_alike());
-    for (unsigned n = 0; n < NODES; n++)
-        good &= check("nothing is lost or doubled",
-                      table_sessions(node_table(nodes[n].node)) == sessions + 2 * differ);
-    good &= check("it costs what differs", differing <= most);
-    good &= check("without a difference only digests are sent", alike <= IDLE_BYTES);
+    bool good = check("the tables are alike at first", are_alike());
+    good &= a_few_differ();
+    good &= many_differ();
     say_nonsense();
-    good &= check("nonsense changes nothing",
-                  are_alike() && table_sessions(node_table(nodes[0].node)) == sessions + 2 * differ);
-    return good;
+    return check("nonsense changes nothing", are_alike() && hold_so_many(SESSIONS + 2 * DIFFER + MORE)) &&
+           good;
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--sessions") == 0 && i + 1 < argc)
-            sessions = (unsigned)strtoul(argv[++i], NULL, 10);
-        else if (strcmp(argv[i], "--differ") == 0 && i + 1 < argc)
-            differ = (unsigned)strtoul(argv[++i], NULL, 10);
-        else {
-            fprintf(stderr, "usage: %s [--sessions N] [--differ N]\n", argv[0]);
-            return 2;
-        }
-    }
     sim = sim_new(1);
     for (unsigned i = 0; i < NODES; i++)
         plain_node_start(&nodes[i], sim, i);
