@@ -18,12 +18,14 @@
 
 #include <stdlib.h>
 
-#define QUIET_MS       3000  /* younger changes may still be on their way */
-#define SOON_MS        1000  /* after a member was added ... */
-#define LATER_MS       4500  /* ... and again after so long: more than QUIET_MS */
-#define INTERVAL_MS    30000 /* one random member each */
-#define BLOCK_BYTES    (64u << 10)
-#define SUMMARY_BYTES  (16u << 10)
+#define QUIET_MS    3000  /* younger changes may still be on their way */
+#define SOON_MS     1000  /* after a member was added ... */
+#define LATER_MS    4500  /* ... and again after so long: more than QUIET_MS */
+#define INTERVAL_MS 30000 /* one random member each */
+#define BLOCK_BYTES (64u << 10)
+/* What a shard of a million sessions needs. The other side works off a message in the time that it takes to
+ * make the next one; many small ones would queue up there, and leave holes between the sessions. */
+#define SUMMARY_BYTES  (256u << 10)
 #define KEYS_MAX       (1u << 22) /* in one message */
 #define GIVE_SLICE     2048       /* sessions of one step */
 #define HOPS_MAX       4096       /* changes of ids that are followed in one step */
