@@ -30,11 +30,12 @@
 #define GIVE_SLICE     2048       /* sessions of one step */
 #define HOPS_MAX       4096       /* changes of ids that are followed in one step */
 #define STEP_MS        1
+#define STEP_SESSIONS  4096        /* that one step looks at, or one shard: about a millisecond */
 #define WORK_BYTES_MAX (64u << 20) /* of what waits; what is more is left to the next comparison */
 #define WORK_MAX       8192
 
-/* What takes its time goes step by step, one shard or one slice of sessions each: heartbeats are not to wait
- * for it, nor are those who want a shard's lock. */
+/* What takes its time goes step by step, some shards or one slice of sessions each: heartbeats are not to
+ * wait for it, nor are those who want a shard's lock. */
 enum work_kind {
     WORK_DIGEST,  /* make ours and send it */
     WORK_COMPARE, /* theirs, with ours */
@@ -174,14 +175,24 @@ static void add_digests(struct manager *m, unsigned shard, unsigned bits, struct
                                  QUIET_MS));
 }
 
+/* Each step is a wake-up, most of what an idle node's comparison would cost with a step for each shard. */
+static unsigned shards_of_a_step(const struct manager *m)
+{
+    uint64_t in_shard = table_sessions(m->table) / TABLE_SHARDS, n = STEP_SESSIONS / (in_shard + 1);
+
+    return n < 1 ? 1 : n > TABLE_SHARDS ? TABLE_SHARDS : (unsigned)n;
+}
+
 /* True while there is more to do; so it is with all steps. */
 static bool step_digest(struct repair *r, struct work *w)
 {
     if (transfer_why_incomplete(r->manager))
         return false; /* the transfer brings it */
-    add_digests(r->manager, w->shard, w->bits, &w->body);
-    r->work_bytes += 8u << w->bits;
-    if (++w->shard < TABLE_SHARDS)
+    for (unsigned n = shards_of_a_step(r->manager); n > 0 && w->shard < TABLE_SHARDS; n--) {
+        add_digests(r->manager, w->shard++, w->bits, &w->body);
+        r->work_bytes += 8u << w->bits;
+    }
+    if (w->shard < TABLE_SHARDS)
         return true;
     send(r->manager, w->with, &w->body);
     return false;
@@ -237,8 +248,7 @@ static void send_summaries(struct repair *r, const struct work *w, const uint8_t
                   1u << w->bits);
 }
 
-/* One shard. */
-static bool step_compare(struct repair *r, struct work *w)
+static void compare_shard(struct repair *r, struct work *w)
 {
     size_t shard_bytes = (size_t)8 << w->bits;
     struct buf ours = {0};
@@ -246,7 +256,14 @@ static bool step_compare(struct repair *r, struct work *w)
     add_digests(r->manager, w->shard, w->bits, &ours);
     send_summaries(r, w, w->body.p + 1 + w->shard * shard_bytes, ours.p);
     buf_fini(&ours);
-    return ++w->shard < TABLE_SHARDS;
+    w->shard++;
+}
+
+static bool step_compare(struct repair *r, struct work *w)
+{
+    for (unsigned n = shards_of_a_step(r->manager); n > 0 && w->shard < TABLE_SHARDS; n--)
+        compare_shard(r, w);
+    return w->shard < TABLE_SHARDS;
 }
 
 void repair_on_digest(struct manager *m, struct member *from, struct span body)
