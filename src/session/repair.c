@@ -178,7 +178,8 @@ static void add_digests(struct manager *m, unsigned shard, unsigned bits, struct
 /* Each step is a wake-up, most of what an idle node's comparison would cost with a step for each shard. */
 static unsigned shards_of_a_step(const struct manager *m)
 {
-    uint64_t in_shard = table_sessions(m->table) / TABLE_SHARDS, n = STEP_SESSIONS / (in_shard + 1);
+    uint64_t in_shard = (table_sessions(m->table) + table_tombstones(m->table)) / TABLE_SHARDS,
+             n = STEP_SESSIONS / (in_shard + 1);
 
     return n < 1 ? 1 : n > TABLE_SHARDS ? TABLE_SHARDS : (unsigned)n;
 }

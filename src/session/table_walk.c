@@ -240,7 +240,7 @@ void table_sweep(struct table *t, size_t want, struct table_now now)
 
 unsigned table_bucket_bits(const struct table *t)
 {
-    uint64_t in_shard = table_sessions(t) / TABLE_SHARDS;
+    uint64_t in_shard = (table_sessions(t) + table_tombstones(t)) / TABLE_SHARDS;
     unsigned bits = 0;
 
     while (bits < TABLE_BUCKET_BITS_MAX && in_shard >> (bits + 1) >= BUCKET_MIN)
