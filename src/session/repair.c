@@ -175,13 +175,14 @@ static void add_digests(struct manager *m, unsigned shard, unsigned bits, struct
                                  QUIET_MS));
 }
 
-/* Each step is a wake-up, most of what an idle node's comparison would cost with a step for each shard. */
-static unsigned shards_of_a_step(const struct manager *m)
+/* Each step is a wake-up, most of what an idle node's comparison would cost with a step for each shard. One
+ * that is asked about finer buckets than its own looks at many sessions once for each of several buckets. */
+static unsigned shards_of_a_step(const struct manager *m, unsigned bits)
 {
     uint64_t in_shard = (table_sessions(m->table) + table_tombstones(m->table)) / TABLE_SHARDS,
              n = STEP_SESSIONS / (in_shard + 1);
 
-    return n < 1 ? 1 : n > TABLE_SHARDS ? TABLE_SHARDS : (unsigned)n;
+    return n < 1 || bits > table_bucket_bits(m->table) ? 1 : n > TABLE_SHARDS ? TABLE_SHARDS : (unsigned)n;
 }
 
 /* True while there is more to do; so it is with all steps. */
@@ -189,7 +190,7 @@ static bool step_digest(struct repair *r, struct work *w)
 {
     if (transfer_why_incomplete(r->manager))
         return false; /* the transfer brings it */
-    for (unsigned n = shards_of_a_step(r->manager); n > 0 && w->shard < TABLE_SHARDS; n--) {
+    for (unsigned n = shards_of_a_step(r->manager, w->bits); n > 0 && w->shard < TABLE_SHARDS; n--) {
         add_digests(r->manager, w->shard++, w->bits, &w->body);
         r->work_bytes += 8u << w->bits;
     }
@@ -262,7 +263,7 @@ static void compare_shard(struct repair *r, struct work *w)
 
 static bool step_compare(struct repair *r, struct work *w)
 {
-    for (unsigned n = shards_of_a_step(r->manager); n > 0 && w->shard < TABLE_SHARDS; n--)
+    for (unsigned n = shards_of_a_step(r->manager, w->bits); n > 0 && w->shard < TABLE_SHARDS; n--)
         compare_shard(r, w);
     return w->shard < TABLE_SHARDS;
 }
