@@ -2,10 +2,11 @@
 /*
  * Comparison and repair; see repair.h. The exchange, each step a message of its own:
  *
- *   A  OWN_DIGEST   a hash of each bucket of each shard, of what has been quiet for a while
- *   B  OWN_SUMMARY  of the buckets that differ: (key, state hash) of each session, tombstone and old id
- *   A  OWN_REPAIR   the sessions that B lacks or holds otherwise; OWN_FETCH the keys of those that A lacks or
- * holds otherwise B  OWN_REPAIR   those
+ *   A: OWN_DIGEST, a hash of each bucket of each shard, of what has been quiet for a while
+ *   B: OWN_SUMMARY, of the buckets that differ: (key, state hash) of each session, tombstone and old id
+ *   A: OWN_REPAIR, the sessions that B lacks or holds otherwise
+ *   A: OWN_FETCH, the keys of those that A lacks or holds otherwise
+ *   B: OWN_REPAIR, those
  *
  * All of it only merges changes, so it may be repeated, interrupted and overtaken at will.
  */

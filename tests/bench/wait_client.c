@@ -103,10 +103,11 @@ static int append_one(struct client *c, const char *key, size_t n)
     case OP_DEL:
         return redisAppendCommand(c->c, "DEL %s", key);
     case OP_GET:
+        return redisAppendCommand(c->c, "GET %s", key);
     case OP_COUNT:
         break;
     }
-    return redisAppendCommand(c->c, "GET %s", key);
+    return REDIS_ERR;
 }
 
 static void begin_one(struct client *c, double now)

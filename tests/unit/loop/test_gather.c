@@ -60,7 +60,7 @@ static bool all_open(void *arg)
     return true;
 }
 
-static void crowd_init_ops(struct crowd *c, enum kind kind, size_t n, const struct stream_ops *ops)
+static void crowd_init(struct crowd *c, enum kind kind, size_t n, const struct stream_ops *ops)
 {
     *c = (struct crowd){0};
     crowd = c;
@@ -73,11 +73,6 @@ static void crowd_init_ops(struct crowd *c, enum kind kind, size_t n, const stru
         ck_assert(world_run(&c->w, all_open, c, 5000));
     }
     c->n = n;
-}
-
-static void crowd_init(struct crowd *c, enum kind kind, size_t n)
-{
-    crowd_init_ops(c, kind, n, &gather_ops);
 }
 
 static void crowd_fini(struct crowd *c)
@@ -124,40 +119,51 @@ static void check_bytes(struct peer *p, struct span in)
     pattern_check(in, p->n_in - in.n);
 }
 
-static void write_some(struct bytes *b, size_t i, uint8_t *room, uint32_t random)
+/* STREAMS streams whose servers get patterns, and do what `on_bytes` does with them. */
+static void bytes_init(struct bytes *b, enum kind kind, const struct stream_ops *ops,
+                       void (*on_bytes)(struct peer *p, struct span in))
 {
-    static const size_t most[] = {1, 50, 1100, 1100, 4097, 20000, 64 * 1024 + 1, BYTES_MAX};
-    size_t n = 1 + random % most[random / 1000 % 8];
+    *b = (struct bytes){0};
+    crowd_init(&b->c, kind, STREAMS, ops);
+    for (size_t i = 0; i < STREAMS; i++) {
+        b->c.server[i].discard = true;
+        b->c.server[i].on_input = on_bytes;
+    }
+}
+
+static void write_bytes(struct bytes *b, size_t i, size_t n)
+{
+    static uint8_t room[BYTES_MAX];
 
     pattern_fill(room, n, b->sent[i]);
     stream_write(b->c.client[i].s, span_of(room, n));
     b->sent[i] += n;
 }
 
+static void write_some(struct bytes *b, size_t i, uint32_t random)
+{
+    static const size_t most[] = {1, 50, 1100, 1100, 4097, 20000, 64 * 1024 + 1, BYTES_MAX};
+
+    write_bytes(b, i, 1 + random % most[random / 1000 % 8]);
+}
+
 /* Whatever is gathered with what: every stream is offered its own bytes, all of them, in order. */
 static void own_bytes_in_order(enum kind kind)
 {
     static struct bytes b;
-    uint8_t *room = mem_alloc(BYTES_MAX);
     uint32_t random = 1;
 
-    b = (struct bytes){0};
-    crowd_init(&b.c, kind, STREAMS);
-    for (size_t i = 0; i < STREAMS; i++) {
-        b.c.server[i].discard = true;
-        b.c.server[i].on_input = check_bytes;
-    }
+    bytes_init(&b, kind, &gather_ops, check_bytes);
     for (unsigned round = 0; round < 20; round++) {
         if (round % 2)
             hold(&b.c);
         for (size_t i = 0; i < STREAMS; i++, random = random * 1103515245 + 12345)
-            write_some(&b, i, room, random >> 8);
+            write_some(&b, i, random >> 8);
         if (round % 2)
             let_go(&b.c);
         ck_assert(world_run(&b.c.w, all_came, &b, 10000));
     }
     ck_assert_uint_gt(b.c.shows, 0);
-    mem_free(room);
     crowd_fini(&b.c);
 }
 BOTH(own_bytes_in_order)
@@ -206,22 +212,15 @@ static bool came_after_a_push(void *arg)
 static void in_order_among_meddlers(enum kind kind)
 {
     static struct bytes b;
-    uint8_t *room = mem_alloc(BYTES_MAX);
 
-    b = (struct bytes){0};
     meddling = 1;
-    crowd_init_ops(&b.c, kind, STREAMS, &meddling_ops);
-    for (size_t i = 0; i < STREAMS; i++) {
-        b.c.server[i].discard = true;
-        b.c.server[i].on_input = meddle;
-    }
+    bytes_init(&b, kind, &meddling_ops, meddle);
     for (unsigned round = 0; round < 20; round++) {
         for (size_t i = 0; i < STREAMS; i++)
-            write_some(&b, i, room, draw(1 << 24));
+            write_some(&b, i, draw(1 << 24));
         ck_assert(world_run(&b.c.w, came_after_a_push, &b, 20000));
     }
     ck_assert_uint_gt(b.c.shows, 0);
-    mem_free(room);
     crowd_fini(&b.c);
 }
 BOTH(in_order_among_meddlers)
@@ -230,26 +229,15 @@ BOTH(in_order_among_meddlers)
 static void fill_the_room(enum kind kind)
 {
     static struct bytes b;
-    uint8_t *room = mem_alloc(BYTES_MAX);
 
-    b = (struct bytes){0};
-    crowd_init(&b.c, kind, STREAMS);
-    for (size_t i = 0; i < STREAMS; i++) {
-        b.c.server[i].discard = true;
-        b.c.server[i].on_input = check_bytes;
-    }
+    bytes_init(&b, kind, &gather_ops, check_bytes);
     for (unsigned round = 0; round < 3; round++) { /* the system tells of more at a time after the first */
         hold(&b.c);
-        for (size_t i = 0; i < STREAMS; i++) {
-            size_t n = i < 31 ? 4096 : BYTES_MAX;
-            pattern_fill(room, n, b.sent[i]);
-            stream_write(b.c.client[i].s, span_of(room, n));
-            b.sent[i] += n;
-        }
+        for (size_t i = 0; i < STREAMS; i++)
+            write_bytes(&b, i, i < 31 ? 4096 : BYTES_MAX);
         let_go(&b.c);
         ck_assert(world_run(&b.c.w, all_came, &b, 10000));
     }
-    mem_free(room);
     crowd_fini(&b.c);
 }
 BOTH(fill_the_room)
@@ -276,7 +264,7 @@ static void all_are_shown_first(enum kind kind)
 {
     static struct crowd c;
 
-    crowd_init(&c, kind, TOGETHER);
+    crowd_init(&c, kind, TOGETHER, &gather_ops);
     write_all(&c);
     world_run(&c.w, NULL, NULL, 50);
     ck_assert_uint_eq(offered(&c), TOGETHER);
@@ -306,7 +294,7 @@ static void neighbours_end(enum kind kind)
 {
     static struct crowd c;
 
-    crowd_init(&c, kind, TOGETHER);
+    crowd_init(&c, kind, TOGETHER, &gather_ops);
     for (size_t i = 0; i < TOGETHER; i++)
         c.server[i].on_input = end_the_others;
     write_all(&c);
@@ -344,7 +332,7 @@ static void closed_before_the_read(enum kind kind)
 {
     static struct crowd c;
 
-    crowd_init(&c, kind, STREAMS);
+    crowd_init(&c, kind, STREAMS, &gather_ops);
     write_all(&c); /* from now on the system tells of more than 32 at a time */
     world_run(&c.w, NULL, NULL, 50);
     for (size_t i = 0; i < STREAMS / 5 * 4; i++) {
@@ -375,7 +363,7 @@ static void as_much_as_wanted(enum kind kind)
 {
     static struct crowd c;
 
-    crowd_init(&c, kind, TOGETHER);
+    crowd_init(&c, kind, TOGETHER, &gather_ops);
     for (size_t i = 0; i < TOGETHER; i++)
         c.server[i].on_input = want_twelve;
     for (unsigned round = 0; round < 3; round++) {
