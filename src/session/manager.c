@@ -225,7 +225,7 @@ const struct cluster_events *manager_events(void)
 static void on_sweep(struct timer *t, void *arg)
 {
     struct manager *m = arg;
-    uint64_t n = table_sessions(m->table) + table_tombstones(m->table);
+    uint64_t n = table_items(m->table);
 
     table_sweep(m->table, (size_t)(n / SWEEP_PASSES) + 64, table_now(t->loop));
     timer_start(t, n ? SWEEP_MS : SWEEP_IDLE_MS);

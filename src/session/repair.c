@@ -15,6 +15,7 @@
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
 #include "clusterd/wire/options.h"
+#include "giving.h"
 #include "transfer.h"
 
 #include <stdlib.h>
@@ -23,13 +24,10 @@
 #define SOON_MS     1000  /* after a member was added ... */
 #define LATER_MS    4500  /* ... and again after so long: more than QUIET_MS */
 #define INTERVAL_MS 30000 /* one random member each */
-#define BLOCK_BYTES (64u << 10)
 /* What a shard of a million sessions needs. The other side works off a message in the time that it takes to
  * make the next one; many small ones would queue up there, and leave holes between the sessions. */
 #define SUMMARY_BYTES  (256u << 10)
-#define KEYS_MAX       (1u << 22) /* in one message */
-#define GIVE_SLICE     2048       /* sessions of one step */
-#define HOPS_MAX       4096       /* changes of ids that are followed in one step */
+#define KEYS_MAX       (1u << 22) /* of one bucket: only ids that were chosen for it get there */
 #define STEP_MS        1
 #define STEP_SESSIONS  4096        /* that one step looks at, or one shard: about a millisecond */
 #define WORK_BYTES_MAX (64u << 20) /* of what waits; what is more is left to the next comparison */
@@ -41,19 +39,16 @@ enum work_kind {
     WORK_DIGEST,  /* make ours and send it */
     WORK_COMPARE, /* theirs, with ours */
     WORK_SUMMARY, /* theirs of one shard, with ours */
-    WORK_FETCH,   /* they ask for these */
-    WORK_GIVE     /* they get these */
+    WORK_FETCH    /* they ask for these */
 };
 
 struct work {
     struct link link;
     enum work_kind kind;
     struct member *with;
-    unsigned shard;             /* the next one; of GIVE, the one */
-    unsigned bits;              /* of DIGEST and COMPARE: buckets of a shard */
-    struct buf body;            /* the message: that came, or of DIGEST, that is made */
-    struct table_summary *keys; /* of GIVE, sorted; n of them, those below `at` are done */
-    size_t n, at;
+    unsigned shard;  /* of DIGEST and COMPARE: the next one */
+    unsigned bits;   /* and buckets of a shard */
+    struct buf body; /* the message: that came, or of DIGEST, that is made */
 };
 
 /* A member to be compared with: soon, and once more when all that was written until now has become quiet. */
@@ -70,6 +65,7 @@ struct repair {
     size_t n_due;
     struct link work;
     size_t n_work, work_bytes;
+    struct giving *giving;
     uint64_t next_mono_ms;
 };
 
@@ -85,12 +81,7 @@ static void send(struct manager *m, struct member *to, const struct buf *b)
 
 /* --- work --- */
 
-static size_t work_bytes(const struct work *w)
-{
-    return w->body.n + w->n * sizeof *w->keys;
-}
-
-static struct work *find_work(struct repair *r, enum work_kind kind, const struct member *with)
+static struct work *find_work(const struct repair *r, enum work_kind kind, const struct member *with)
 {
     LINK_EACH(l, &r->work)
     {
@@ -121,7 +112,7 @@ static struct work *add_work(struct repair *r, enum work_kind kind, struct membe
     wr_span(&w->body, body);
     link_push_back(&r->work, &w->link);
     r->n_work++;
-    r->work_bytes += work_bytes(w);
+    r->work_bytes += w->body.n;
     start_steps(r);
     return w;
 }
@@ -129,28 +120,44 @@ static struct work *add_work(struct repair *r, enum work_kind kind, struct membe
 static void end_work(struct repair *r, struct work *w)
 {
     r->n_work--;
-    r->work_bytes -= work_bytes(w);
+    r->work_bytes -= w->body.n;
     link_remove(&w->link);
     view_member_unref(w->with);
     buf_fini(&w->body);
-    mem_free(w->keys);
     mem_free(w);
 }
 
-/* Takes the keys over. */
-static void add_give(struct repair *r, struct member *with, unsigned shard, struct table_summary *keys,
-                     size_t n)
-{
-    struct work *w = n ? add_work(r, WORK_GIVE, with, (struct span){NULL, 0}) : NULL;
+/* --- who is to be compared with, and when --- */
 
-    if (!w) {
-        mem_free(keys);
-        return;
-    }
-    w->shard = shard;
-    w->keys = keys;
-    w->n = n;
-    r->work_bytes += n * sizeof *keys;
+static void start_timer(struct repair *r)
+{
+    uint64_t now_ms = loop_mono_ms(main_loop(r->manager)), at_ms = UINT64_MAX;
+
+    for (size_t i = 0; i < r->n_due; i++)
+        if (r->due[i].at_mono_ms < at_ms)
+            at_ms = r->due[i].at_mono_ms;
+    if (r->n_due)
+        timer_start(&r->timer, at_ms > now_ms ? at_ms - now_ms : 0);
+}
+
+static struct due *due_for(struct repair *r, struct member *member)
+{
+    for (size_t i = 0; i < r->n_due; i++)
+        if (r->due[i].member == member)
+            return &r->due[i];
+    r->due = mem_realloc(r->due, (r->n_due + 1) * sizeof *r->due);
+    r->due[r->n_due] = (struct due){view_member_ref(member), UINT64_MAX, false};
+    return &r->due[r->n_due++];
+}
+
+/* What is found now is about to be given already: it would come twice. */
+static void put_off(struct repair *r, struct member *member)
+{
+    struct due *d = due_for(r, member);
+
+    if (d->at_mono_ms == UINT64_MAX)
+        d->at_mono_ms = loop_mono_ms(main_loop(r->manager)) + LATER_MS;
+    start_timer(r);
 }
 
 /* --- digests --- */
@@ -177,13 +184,14 @@ static void add_digests(struct manager *m, unsigned shard, unsigned bits, struct
 }
 
 /* Each step is a wake-up, most of what an idle node's comparison would cost with a step for each shard. One
- * that is asked about finer buckets than its own looks at many sessions once for each of several buckets. */
-static unsigned shards_of_a_step(const struct manager *m, unsigned bits)
+ * that is asked about finer buckets than its own looks at its sessions once for each of several buckets. */
+static unsigned shards_of_a_step(struct manager *m, unsigned bits)
 {
-    uint64_t in_shard = (table_sessions(m->table) + table_tombstones(m->table)) / TABLE_SHARDS,
-             n = STEP_SESSIONS / (in_shard + 1);
+    unsigned own_bits = table_bucket_bits(m->table);
+    uint64_t in_shard = table_items(m->table) / TABLE_SHARDS + 1,
+             n = STEP_SESSIONS / (in_shard << (bits > own_bits ? bits - own_bits : 0));
 
-    return n < 1 || bits > table_bucket_bits(m->table) ? 1 : n > TABLE_SHARDS ? TABLE_SHARDS : (unsigned)n;
+    return n < 1 ? 1 : n > TABLE_SHARDS ? TABLE_SHARDS : (unsigned)n;
 }
 
 /* True while there is more to do; so it is with all steps. */
@@ -217,35 +225,52 @@ static void add_summary(struct manager *m, struct table_bucket bucket, struct bu
     mem_free(all);
 }
 
-static void begin_summary(const struct work *w, struct buf *out)
+/* Of a shard, in some messages, none of them much larger than SUMMARY_BYTES. */
+struct summaries {
+    struct manager *manager;
+    struct member *to;
+    unsigned shard, bits;
+    size_t empty; /* bytes of a message without a bucket */
+    struct buf message;
+};
+
+static void begin_summary(struct summaries *s)
 {
-    buf_clear(out);
-    cluster_own_begin(out, OWN_SUMMARY);
-    wr_u8(out, (uint8_t)w->shard);
-    wr_u8(out, (uint8_t)w->bits);
+    buf_clear(&s->message);
+    cluster_own_begin(&s->message, OWN_SUMMARY);
+    wr_u8(&s->message, (uint8_t)s->shard);
+    wr_u8(&s->message, (uint8_t)s->bits);
+    s->empty = s->message.n;
 }
 
-/* Ours of the buckets of a shard that differ, some of them in a message. */
+static void flush_summary(struct summaries *s, size_t least)
+{
+    if (s->message.n < least)
+        return;
+    send(s->manager, s->to, &s->message);
+    begin_summary(s);
+}
+
+/* Ours of the buckets of a shard that differ. They are summed up as finely as our own table is compared: a
+ * bucket of a member with a small table may have very many of our sessions. */
 static void send_summaries(struct repair *r, const struct work *w, const uint8_t *theirs, const uint8_t *ours)
 {
-    struct buf b = {0};
-    unsigned n = 0;
+    unsigned own_bits = table_bucket_bits(r->manager->table),
+             finer = own_bits > w->bits ? own_bits - w->bits : 0, n = 0;
+    struct summaries s = {.manager = r->manager, .to = w->with, .shard = w->shard, .bits = w->bits + finer};
 
-    begin_summary(w, &b);
-    size_t empty = b.n;
+    begin_summary(&s);
     for (unsigned i = 0; i < 1u << w->bits; i++) {
         if (be_u64(theirs + 8 * i) == be_u64(ours + 8 * i))
             continue;
-        add_summary(r->manager, (struct table_bucket){w->shard, w->bits, i}, &b);
-        n++;
-        if (b.n >= SUMMARY_BYTES) {
-            send(r->manager, w->with, &b);
-            begin_summary(w, &b);
+        for (unsigned j = i << finer; j < (i + 1) << finer; j++) {
+            add_summary(r->manager, (struct table_bucket){w->shard, s.bits, j}, &s.message);
+            flush_summary(&s, SUMMARY_BYTES);
         }
+        n++;
     }
-    if (b.n > empty)
-        send(r->manager, w->with, &b);
-    buf_fini(&b);
+    flush_summary(&s, s.empty + 1);
+    buf_fini(&s.message);
     if (n)
         log_debug("shard %u differs from that of %s in %u of %u buckets", w->shard, w->with->name, n,
                   1u << w->bits);
@@ -280,74 +305,16 @@ void repair_on_digest(struct manager *m, struct member *from, struct span body)
     if (bits > TABLE_BUCKET_BITS_MAX || rd_left(&in) < (size_t)8 * TABLE_SHARDS << bits ||
         find_work(m->repair, WORK_COMPARE, from))
         return;
+    if (giving_has_more(m->repair->giving, from)) {
+        put_off(m->repair, from);
+        return;
+    }
     struct work *w = add_work(m->repair, WORK_COMPARE, from, body);
     if (w)
         w->bits = bits;
 }
 
 /* --- sessions --- */
-
-static int by_key(const void *a, const void *b)
-{
-    const struct table_summary *x = a, *y = b;
-
-    return (x->key > y->key) - (x->key < y->key);
-}
-
-struct give {
-    struct manager *manager;
-    struct member *to;
-    struct buf block;
-    unsigned hops_left;
-};
-
-static void flush(struct give *g)
-{
-    if (g->block.n)
-        send(g->manager, g->to, &g->block);
-    buf_clear(&g->block);
-}
-
-static void add_one(struct give *g, const struct change *c)
-{
-    if (g->block.n == 0)
-        cluster_own_begin(&g->block, OWN_REPAIR);
-    change_encode(c, &g->block);
-    if (g->block.n >= BLOCK_BYTES)
-        flush(g);
-}
-
-/* With an old id goes all that it leads to, which lies in other shards: the other side may have missed many
- * changes of one id, and would learn of one with each comparison. */
-static void add_given(void *arg, struct change *c)
-{
-    struct give *g = arg;
-
-    add_one(g, c);
-    while (c && c->new_id.n && g->hops_left > 0) {
-        struct change *next =
-            table_held(g->manager->table, c->context, c->new_id, table_now(main_loop(g->manager)));
-        change_unref(c);
-        c = next;
-        g->hops_left--;
-        if (c)
-            add_one(g, c);
-    }
-    change_unref(c);
-}
-
-static bool step_give(struct repair *r, struct work *w)
-{
-    struct give g = {.manager = r->manager, .to = w->with, .hops_left = HOPS_MAX};
-    size_t n = w->n - w->at < GIVE_SLICE ? w->n - w->at : GIVE_SLICE;
-
-    table_pick(r->manager->table, w->shard, w->keys + w->at, n, table_now(main_loop(r->manager)), add_given,
-               &g);
-    flush(&g);
-    buf_fini(&g.block);
-    w->at += n;
-    return w->at < w->n;
-}
 
 static unsigned read_below(struct rd *in, unsigned bound, const char *field)
 {
@@ -369,6 +336,13 @@ static size_t read_keys(struct rd *in, bool with_state, struct table_summary **o
     }
     *out_taken = all;
     return in->err ? 0 : n;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct table_summary *x = a, *y = b;
+
+    return (x->key > y->key) - (x->key < y->key);
 }
 
 static void sort(struct table_summary *all, size_t n)
@@ -458,7 +432,7 @@ static bool step_summary(struct repair *r, struct work *w)
     log_debug("shard %u: %zu sessions for %s, %zu from it", shard, give.n, w->with->name, take.n);
     send_fetch(r->manager, w->with, shard, take.all, take.n);
     mem_free(take.all);
-    add_give(r, w->with, shard, give.all, give.n);
+    giving_add(r->giving, w->with, shard, give.all, give.n);
     return false;
 }
 
@@ -470,7 +444,7 @@ static bool step_fetch(struct repair *r, struct work *w)
     size_t n = read_keys(&in, false, &keys);
 
     sort(keys, n);
-    add_give(r, w->with, shard, keys, n);
+    giving_add(r->giving, w->with, shard, keys, n);
     return false;
 }
 
@@ -491,8 +465,7 @@ static void on_step(struct timer *t, void *arg)
     static bool (*const steps[])(struct repair *, struct work *) = {[WORK_DIGEST] = step_digest,
                                                                     [WORK_COMPARE] = step_compare,
                                                                     [WORK_SUMMARY] = step_summary,
-                                                                    [WORK_FETCH] = step_fetch,
-                                                                    [WORK_GIVE] = step_give};
+                                                                    [WORK_FETCH] = step_fetch};
     struct repair *r = arg;
     struct work *w = CONTAINER_OF(r->work.next, struct work, link);
 
@@ -500,17 +473,6 @@ static void on_step(struct timer *t, void *arg)
         end_work(r, w);
     if (!link_is_alone(&r->work))
         timer_start(t, STEP_MS);
-}
-
-static void start_timer(struct repair *r, uint64_t now_ms)
-{
-    uint64_t at_ms = UINT64_MAX;
-
-    for (size_t i = 0; i < r->n_due; i++)
-        if (r->due[i].at_mono_ms < at_ms)
-            at_ms = r->due[i].at_mono_ms;
-    if (r->n_due)
-        timer_start(&r->timer, at_ms > now_ms ? at_ms - now_ms : 0);
 }
 
 static void on_timer(struct timer *t, void *arg)
@@ -522,37 +484,31 @@ static void on_timer(struct timer *t, void *arg)
     (void)t;
     for (size_t i = 0; i < r->n_due; i++) {
         struct due d = r->due[i];
-        if (d.at_mono_ms <= now_ms && r->manager->running)
+        bool is_due = d.at_mono_ms <= now_ms,
+             waits = r->manager->running && giving_has_more(r->giving, d.member);
+        if (is_due && r->manager->running && !waits)
             ask_digest(r, d.member);
-        if (d.at_mono_ms <= now_ms && !d.again) {
+        if (is_due && !d.again && !waits) {
             view_member_unref(d.member);
             continue;
         }
-        if (d.at_mono_ms <= now_ms)
-            d = (struct due){d.member, now_ms + LATER_MS, false};
+        if (is_due)
+            d = (struct due){d.member, now_ms + LATER_MS, d.again && waits};
         r->due[left++] = d;
     }
     r->n_due = left;
-    start_timer(r, now_ms);
+    start_timer(r);
 }
 
 void repair_on_added(struct manager *m, struct member *member)
 {
-    struct repair *r = m->repair;
-    uint64_t now_ms = loop_mono_ms(main_loop(m));
-    size_t i = 0;
+    struct due *d = due_for(m->repair, member);
 
-    while (i < r->n_due && r->due[i].member != member)
-        i++;
-    if (i == r->n_due) {
-        r->due = mem_realloc(r->due, (r->n_due + 1) * sizeof *r->due);
-        r->due[r->n_due++].member = view_member_ref(member);
-    } else if (r->due[i].again) {
+    if (d->again)
         return;
-    }
-    r->due[i].at_mono_ms = now_ms + SOON_MS;
-    r->due[i].again = true;
-    start_timer(r, now_ms);
+    d->again = true;
+    d->at_mono_ms = loop_mono_ms(main_loop(m)) + SOON_MS;
+    start_timer(m->repair);
 }
 
 void repair_on_heartbeat(struct manager *m)
@@ -569,7 +525,7 @@ void repair_on_heartbeat(struct manager *m)
         n += v->members[i]->clusterd_version > 0;
     uint32_t chosen = n ? loop_random_below(main_loop(m), (uint32_t)n) : 0;
     for (size_t i = 0; i < v->n; i++)
-        if (v->members[i]->clusterd_version && chosen-- == 0)
+        if (v->members[i]->clusterd_version && chosen-- == 0 && !giving_has_more(r->giving, v->members[i]))
             ask_digest(r, v->members[i]);
     view_unref(v);
 }
@@ -580,6 +536,7 @@ struct repair *repair_new(struct manager *m)
 
     r->manager = m;
     link_init(&r->work);
+    r->giving = giving_new(m);
     timer_init(&r->timer, host_main(m->host), on_timer, r);
     timer_init(&r->step_timer, host_main(m->host), on_step, r);
     return r;
@@ -593,6 +550,7 @@ void repair_free(struct repair *r)
     timer_fini(&r->step_timer);
     while (!link_is_alone(&r->work))
         end_work(r, CONTAINER_OF(r->work.next, struct work, link));
+    giving_free(r->giving);
     for (size_t i = 0; i < r->n_due; i++)
         view_member_unref(r->due[i].member);
     mem_free(r->due);

@@ -497,6 +497,18 @@ uint64_t table_tombstones(const struct table *t)
     return atomic_load(&t->graves);
 }
 
+uint64_t table_items(struct table *t)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < TABLE_SHARDS; i++) {
+        lock_take(&t->shards[i].lock);
+        n += t->shards[i].sessions.n;
+        lock_drop(&t->shards[i].lock);
+    }
+    return n;
+}
+
 bool table_is_full(const struct table *t)
 {
     return t->conf.max_bytes && atomic_load(&t->bytes) >= t->conf.max_bytes;

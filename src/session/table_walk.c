@@ -89,7 +89,7 @@ static bool is_wanted(const struct collect *k, const struct context *c, const st
 {
     if (k->only && c != k->only)
         return false;
-    return s->kind == SESSION_LIVE ? session_is_visible(s, c, k->now) : k->graves;
+    return k->graves || (s->kind == SESSION_LIVE && session_is_visible(s, c, k->now));
 }
 
 static void collect_snapshot(void *arg, const struct table *t, const struct session *s)
@@ -238,9 +238,9 @@ void table_sweep(struct table *t, size_t want, struct table_now now)
     }
 }
 
-unsigned table_bucket_bits(const struct table *t)
+unsigned table_bucket_bits(struct table *t)
 {
-    uint64_t in_shard = (table_sessions(t) + table_tombstones(t)) / TABLE_SHARDS;
+    uint64_t in_shard = table_items(t) / TABLE_SHARDS;
     unsigned bits = 0;
 
     while (bits < TABLE_BUCKET_BITS_MAX && in_shard >> (bits + 1) >= BUCKET_MIN)
@@ -303,8 +303,7 @@ static void add_summary(void *arg, const struct table *t, const struct session *
 {
     struct summaries *all = arg;
 
-    if (s->kind == SESSION_LIVE && !session_is_visible(s, table_context_of(t, s), all->now))
-        return;
+    (void)t;
     if (all->n == all->cap) {
         all->cap = all->cap ? 2 * all->cap : 128;
         all->all = mem_realloc(all->all, all->cap * sizeof *all->all);

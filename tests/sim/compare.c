@@ -39,23 +39,12 @@ static struct span session_name(unsigned number, char out[32])
     return span_str(out);
 }
 
-/* As if a message had brought it, long ago. */
 static void put(struct plain_node *n, unsigned number, uint32_t seq)
 {
-    struct table *t = node_table(n->node);
-    struct context *c = table_context_find(t, SPAN_LIT(PLAIN_CONTEXT));
-    struct table_now now = table_now(host_main(n->host));
     char id[32], text[VALUE_BYTES + 1];
 
     snprintf(text, sizeof text, "%0*u", VALUE_BYTES, seq);
-    struct change *x = change_new(c, session_name(number, id), (struct version){now.wall_ms - 60000, 1, seq});
-    x->life_kind = CHANGE_LIFE_OPEN;
-    x->life = (struct version){now.wall_ms - 60000, 1, 1};
-    x->life_front = true;
-    change_set(x, ENTRY_ATTRIBUTE, SPAN_LIT("a"), blob_new(span_str(text)), x->version);
-    change_seal(x);
-    ASSERT(table_apply(t, x, now) == TABLE_APPLIED);
-    change_unref(x);
+    plain_node_put(n, session_name(number, id), span_str(text), seq);
 }
 
 static bool are_alike(void)

@@ -4,6 +4,10 @@
  */
 #include "plain_node.h"
 
+#include "clusterd/session/manager.h"
+#include "clusterd/session/table.h"
+#include "clusterd/util/mem.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -27,7 +31,7 @@ void plain_node_start(struct plain_node *n, struct sim *sim, unsigned index)
     snprintf(ip, sizeof ip, "10.0.0.%u", index + 1);
     snprintf(yaml, sizeof yaml,
              "cluster:\n  membership: {address: 228.0.0.4}\n"
-             "  receiver: {address: %s, port: 4000, allowFrom: [10.0.0.0/8]}\n"
+             "  receiver: {address: %s, port: 4000, allowFrom: [10.0.0.0/8], maxFrameBytes: 1m}\n"
              "contexts: {list: [{name: \"" PLAIN_CONTEXT "\", keyPrefix: \"app:\"}]}\n"
              "frontDoor: {listen: []}\n",
              ip);
@@ -49,6 +53,22 @@ void plain_node_start(struct plain_node *n, struct sim *sim, unsigned index)
 bool plain_node_is_ready(void *node)
 {
     return ((struct plain_node *)node)->ready;
+}
+
+void plain_node_put(struct plain_node *n, struct span id, struct span value, uint32_t seq)
+{
+    struct table *t = node_table(n->node);
+    struct context *c = table_context_find(t, SPAN_LIT(PLAIN_CONTEXT));
+    struct table_now now = table_now(host_main(n->host));
+    struct change *x = change_new(c, id, (struct version){now.wall_ms - 60000, 1, seq});
+
+    x->life_kind = CHANGE_LIFE_OPEN;
+    x->life = (struct version){now.wall_ms - 60000, 1, 1};
+    x->life_front = true;
+    change_set(x, ENTRY_ATTRIBUTE, SPAN_LIT("a"), blob_new(value), x->version);
+    change_seal(x);
+    ASSERT(table_apply(t, x, now) == TABLE_APPLIED);
+    change_unref(x);
 }
 
 static void on_stopped(void *arg)

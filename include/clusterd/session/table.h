@@ -88,8 +88,8 @@ struct change *table_held(struct table *t, struct context *c, struct span id, st
 /*
  * Walks in the order of the stable hash: start with *at = 0; the walk is over when *at is 0 again afterwards.
  * Each session that exists during the whole walk is seen at least once, whatever happens meanwhile. About
- * `want` sessions a call. With graves, tombstones and aliases come as well (as changes with ENDED life or a
- * new_id).
+ * `want` sessions a call. With graves comes all that is held: tombstones and aliases (as changes with ENDED
+ * life or a new_id), and what is over by time or was never opened, for what it says about attributes.
  */
 typedef void (*table_walk_fn)(void *arg,
                               struct change *snapshot); /* takes the reference; outside of all locks */
@@ -114,10 +114,11 @@ struct table_bucket {
     unsigned shard, bits, number; /* below TABLE_SHARDS, up to TABLE_BUCKET_BITS_MAX, below 1 << bits */
 };
 /* How finely a table of this size is compared: some dozens of sessions in a bucket. */
-unsigned table_bucket_bits(const struct table *t);
-/* A hash over everything that is not younger than `quiet_ms`. */
+unsigned table_bucket_bits(struct table *t);
+/* A hash over the sessions that are there to be used and have not changed for `quiet_ms`. */
 uint64_t table_digest(struct table *t, struct table_bucket b, struct table_now now, uint64_t quiet_ms);
-/* (stable hash of context and id, hash of the state) of each session, tombstone and alias of a bucket. */
+/* (stable hash of context and id, hash of the state) of all that is held of a bucket: sessions, those that
+ * are over but not yet swept out, tombstones and aliases. */
 struct table_summary {
     uint64_t key, state;
 };
@@ -127,10 +128,10 @@ size_t table_summaries(struct table *t, struct table_bucket b, struct table_now 
 void table_pick(struct table *t, unsigned shard, const struct table_summary *keys, size_t n,
                 struct table_now now, table_walk_fn fn, void *arg);
 
-/* For a node that has lost touch (healing): what is known to be over may have been missed. */
 uint64_t table_bytes(const struct table *t);
 uint64_t table_sessions(const struct table *t);
-uint64_t table_tombstones(const struct table *t);
+uint64_t table_tombstones(const struct table *t); /* and aliases */
+uint64_t table_items(struct table *t);            /* all that is held, whatever it is */
 bool table_is_full(const struct table *t);
 uint64_t table_refused(const struct table *t); /* changes refused for want of memory so far */
 const struct table_conf *table_conf(const struct table *t);

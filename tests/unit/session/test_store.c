@@ -261,6 +261,28 @@ START_TEST(buckets_are_a_whole)
 }
 END_TEST
 
+/* A removal of what was never opened is neither a session nor a tombstone; it takes as long to look at. */
+START_TEST(whatever_is_held_counts)
+{
+    struct table *t = table_of(0);
+    struct context *c = table_context_find_or_add(t, SPAN_LIT("localhost#/app"));
+    char id[24];
+
+    for (unsigned i = 0; i < ITEMS; i++) {
+        snprintf(id, sizeof id, "session-%u", i);
+        struct change *x = change_new(c, span_str(id), (struct version){1700000000001, 1, i});
+        change_remove(x, ENTRY_ATTRIBUTE, SPAN_LIT("a"), x->version);
+        change_seal(x);
+        ck_assert_int_eq(table_apply(t, x, now), TABLE_APPLIED);
+        change_unref(x);
+    }
+    ck_assert_uint_eq(table_sessions(t) + table_tombstones(t), 0);
+    ck_assert_uint_eq(table_items(t), ITEMS);
+    ck_assert_uint_eq(table_bucket_bits(t), 2);
+    table_free(t);
+}
+END_TEST
+
 START_TEST(swept_is_everything_and_memory_comes_back)
 {
     struct table *t = table_of(1000);
@@ -288,4 +310,4 @@ END_TEST
 
 CLUSTERD_SUITE(store, &all_are_found_and_seen_once, &keys_that_stand_together_are_found_too, &parts_are_small,
                &a_walk_sees_each_session_once_in_slices_of_the_size_asked_for, &those_asked_for_are_picked,
-               &buckets_are_a_whole, &swept_is_everything_and_memory_comes_back)
+               &buckets_are_a_whole, &whatever_is_held_counts, &swept_is_everything_and_memory_comes_back)
