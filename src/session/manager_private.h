@@ -13,8 +13,7 @@
 /* Kind byte of a message in clusterd's own form (docs/PROTOCOL.md). */
 enum own_kind {
     OWN_CHANGES = 'C', /* changes, one behind the other */
-    OWN_STATUS =
-        'H', /* u8 complete, i64 cluster time (0 = not known), u32 n, n x id of a clusterd member seen */
+    OWN_STATUS = 'H',  /* u8 complete, i64 cluster time (0 = not known), u32 n, n x id of a member seen */
     OWN_GET = 'G',     /* u32 request: send me everything */
     OWN_STATE = 'S',   /* u32 request, changes */
     OWN_END = 'E',     /* u32 request, u8 complete, u64 number of changes sent */

@@ -51,8 +51,8 @@ struct transfer {
     /* clusterd members that have this node in their view: told by their OWN_STATUS. */
     struct ident *seers;
     size_t n_seers;
-    /* clusterd members that these see: a node must not call itself complete before it sends to all of them.
-     */
+    /* Members that must be in our view, too, before this node calls itself complete: clusterd members that
+     * told of themselves, and those that these see. */
     struct ident *seen;
     size_t n_seen;
     /* Members that went without saying good-bye: what happened meanwhile is asked of them when they return.
@@ -110,7 +110,8 @@ bool transfer_is_starting(const struct manager *m)
     return atomic_load(&m->transfer->starting);
 }
 
-/* The clusterd members that this node sees: a member that does not see one of them yet waits for it. */
+/* The members that this node sees: a member that does not see one of them yet waits for it. For Tomcats, too:
+ * one that is not sent the creation of a session never holds it. But a silent one may be dead. */
 static void wr_view(struct transfer *t, struct buf *b)
 {
     struct view *v = channel_view(cluster_channel(t->manager->cluster));
@@ -118,7 +119,7 @@ static void wr_view(struct transfer *t, struct buf *b)
     uint32_t n = 0;
 
     for (size_t i = 0; i < v->n; i++)
-        if (v->members[i]->clusterd_version) {
+        if (v->members[i]->clusterd_version || !atomic_load(&v->members[i]->suspect)) {
             wr_bytes(b, v->members[i]->id.b, IDENT_LEN);
             n++;
         }
@@ -308,6 +309,12 @@ static void end_if_all_came(struct transfer *t)
     }
 }
 
+static void note_seen(struct transfer *t, const struct ident *id)
+{
+    if (!t->was_complete && t->n_seen < SEERS_MAX && !has_ident(t->seen, t->n_seen, id))
+        add_ident(&t->seen, &t->n_seen, id);
+}
+
 void transfer_on_own_status(struct manager *m, struct member *from, struct span body)
 {
     struct transfer *t = m->transfer;
@@ -321,10 +328,10 @@ void transfer_on_own_status(struct manager *m, struct member *from, struct span 
     memcpy(id.b, bytes.p, IDENT_LEN);
     if (t->n_seers < SEERS_MAX && !has_ident(t->seers, t->n_seers, &id))
         add_ident(&t->seers, &t->n_seers, &id);
+    note_seen(t, &id); /* its heartbeats may all have been lost so far */
     for (uint32_t n = rd_count32(&in, IDENT_LEN, SEERS_MAX, "members"); n && !t->was_complete; n--) {
         memcpy(id.b, rd_bytes(&in, IDENT_LEN, "member").p, IDENT_LEN);
-        if (t->n_seen < SEERS_MAX && !has_ident(t->seen, t->n_seen, &id))
-            add_ident(&t->seen, &t->n_seen, &id);
+        note_seen(t, &id);
     }
     if (from)
         atomic_store(&from->complete, complete);
@@ -458,7 +465,7 @@ void transfer_start(struct manager *m)
 {
     struct view *v = channel_view(cluster_channel(m->cluster));
 
-    if (v->n == 0) {
+    if (v->n == 0 && m->transfer->n_seen == 0) {
         log_info("Manager [all contexts]: skipping state transfer. No members active in cluster group.");
         m->transfer->refused_seen = table_refused(m->table);
         decide_time(m->transfer);
