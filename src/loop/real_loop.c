@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define TURN_WAIT_MAX_US (3600 * 1000000ULL)
+#define BEFORE_BOOT_US   (100 * 365 * 86400ULL * 1000000) /* longer than any session may be idle */
 
 static struct task asleep_mark;
 #define LOOP_ASLEEP (&asleep_mark)
@@ -34,9 +35,16 @@ static uint64_t read_clock_us(clockid_t id)
     return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+/* CLOCK_MONOTONIC begins with the machine. Whoever is told what happened "so long ago" by another one must be
+ * able to say when that was. */
+static uint64_t read_mono_us(void)
+{
+    return BEFORE_BOOT_US + read_clock_us(CLOCK_MONOTONIC);
+}
+
 static void read_clocks(struct real_loop *r)
 {
-    r->mono_us = read_clock_us(CLOCK_MONOTONIC);
+    r->mono_us = read_mono_us();
     r->wall_ms = (int64_t)(read_clock_us(CLOCK_REALTIME) / 1000);
 }
 
@@ -74,7 +82,7 @@ int64_t real_loop_wall_ms(const struct loop *l)
 uint64_t real_loop_mono_us_now(const struct loop *l)
 {
     (void)l;
-    return read_clock_us(CLOCK_MONOTONIC);
+    return read_mono_us();
 }
 
 int64_t real_loop_wall_ms_now(const struct loop *l)
@@ -200,7 +208,7 @@ static bool set_tick(struct real_loop *r)
 
     if (!timer_next_us(&r->l, &at) || at == r->tick_at_us)
         return true;
-    now = read_clock_us(CLOCK_MONOTONIC);
+    now = read_mono_us();
     if (at <= now)
         return false;
     uint64_t wait = at - now < TURN_WAIT_MAX_US ? at - now : TURN_WAIT_MAX_US;

@@ -90,8 +90,12 @@ static void end_share(struct giving *g, struct share *s)
 
 static void end_shares(struct giving *g, struct link *list, const struct member *to)
 {
-    for (struct share *s; (s = find_share(list, to));)
-        end_share(g, s);
+    LINK_EACH_SAFE(l, list)
+    {
+        struct share *s = CONTAINER_OF(l, struct share, link);
+        if (s->to == to)
+            end_share(g, s);
+    }
 }
 
 static void start_steps(struct giving *g)
@@ -244,22 +248,29 @@ static void send_slice(struct giving *g, struct share *s)
     delivery_seal(&f->delivery);
 }
 
+/* The first whose member can take something; NULL: none, for now. */
+static struct share *next_share(struct giving *g)
+{
+    while (!link_is_alone(&g->ready)) {
+        struct share *s = CONTAINER_OF(g->ready.next, struct share, link);
+        if (bytes_in_flight(g, s->to) < WINDOW_BYTES)
+            return s;
+        move_share(s, &g->waiting);
+    }
+    return NULL;
+}
+
 static void on_step(struct timer *t, void *arg)
 {
     struct giving *g = arg;
+    struct share *s = next_share(g);
 
-    if (link_is_alone(&g->ready)) /* given up since */
+    if (!s)
         return;
-    struct share *s = CONTAINER_OF(g->ready.next, struct share, link);
-    if (!g->manager->running) {
-        end_share(g, s);
-    } else if (bytes_in_flight(g, s->to) >= WINDOW_BYTES) {
-        move_share(s, &g->waiting);
-    } else {
+    if (g->manager->running)
         send_slice(g, s);
-        if (s->at == s->n)
-            end_share(g, s);
-    }
+    if (s->at == s->n || !g->manager->running)
+        end_share(g, s);
     if (!link_is_alone(&g->ready))
         timer_start(t, STEP_MS);
 }

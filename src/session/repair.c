@@ -209,15 +209,19 @@ static bool step_digest(struct repair *r, struct work *w)
     return false;
 }
 
+/* What nobody sees is not told of: who does not hold it is not to begin with it. */
 static void add_summary(struct manager *m, struct table_bucket bucket, struct buf *out)
 {
     struct table_summary *all;
-    size_t n = table_summaries(m->table, bucket, table_now(main_loop(m)), &all);
+    size_t n = table_summaries(m->table, bucket, table_now(main_loop(m)), &all), n_seen = 0;
 
-    if (n <= KEYS_MAX) {
+    for (size_t i = 0; i < n; i++)
+        if (!all[i].unseen)
+            all[n_seen++] = all[i];
+    if (n_seen <= KEYS_MAX) {
         wr_u8(out, (uint8_t)bucket.number);
-        wr_u32(out, (uint32_t)n);
-        for (size_t i = 0; i < n; i++) {
+        wr_u32(out, (uint32_t)n_seen);
+        for (size_t i = 0; i < n_seen; i++) {
             wr_u64(out, all[i].key);
             wr_u64(out, all[i].state);
         }
@@ -333,6 +337,7 @@ static size_t read_keys(struct rd *in, bool with_state, struct table_summary **o
     for (uint32_t i = 0; i < n; i++) {
         all[i].key = rd_u64(in, "key");
         all[i].state = with_state ? rd_u64(in, "state") : 0;
+        all[i].unseen = false;
     }
     *out_taken = all;
     return in->err ? 0 : n;
@@ -367,7 +372,8 @@ static void send_fetch(struct manager *m, struct member *to, unsigned shard, con
     buf_fini(&b);
 }
 
-/* What stands in `a`, sorted, and not just so in `b`, sorted. */
+/* What stands in `a`, sorted, and not just so in `b`, sorted; what nobody sees only if it stands in `b` too.
+ */
 static size_t difference(const struct table_summary *a, size_t n_a, const struct table_summary *b, size_t n_b,
                          struct table_summary *out)
 {
@@ -376,7 +382,8 @@ static size_t difference(const struct table_summary *a, size_t n_a, const struct
     for (size_t i = 0, j = 0; i < n_a; i++) {
         while (j < n_b && b[j].key < a[i].key)
             j++;
-        if (j == n_b || b[j].key != a[i].key || b[j].state != a[i].state)
+        bool both = j < n_b && b[j].key == a[i].key;
+        if (both ? b[j].state != a[i].state : !a[i].unseen)
             out[n++] = a[i];
     }
     return n;

@@ -77,7 +77,7 @@ static uint64_t visit_stretch(struct table *t, uint64_t from, size_t want, visit
 
 struct collect {
     struct context *only;
-    bool graves;
+    bool graves, unseen;
     struct table_now now;
     size_t n, cap;
     struct change **snapshots; /* or ids: */
@@ -89,7 +89,7 @@ static bool is_wanted(const struct collect *k, const struct context *c, const st
 {
     if (k->only && c != k->only)
         return false;
-    return k->graves || (s->kind == SESSION_LIVE && session_is_visible(s, c, k->now));
+    return s->kind == SESSION_LIVE ? k->unseen || session_is_visible(s, c, k->now) : k->graves;
 }
 
 static void collect_snapshot(void *arg, const struct table *t, const struct session *s)
@@ -160,7 +160,7 @@ void table_pick(struct table *t, unsigned shard, const struct table_summary *key
                 struct table_now now, table_walk_fn fn, void *arg)
 {
     struct shard *sh = &t->shards[shard];
-    struct collect k = {.graves = true, .now = now};
+    struct collect k = {.graves = true, .unseen = true, .now = now};
 
     /* A sender without manners may ask for keys of other shards. */
     for (; n && table_shard_of(keys[0].key) < shard; n--)
@@ -175,7 +175,7 @@ void table_pick(struct table *t, unsigned shard, const struct table_summary *key
         while (i + here < n && keys[i + here].key - keys[i].key < end - keys[i].key)
             here++;
         for (const struct session *s; (s = htab_next(part, &at));) {
-            struct table_summary key = {key_of(t, s), 0};
+            struct table_summary key = {.key = key_of(t, s)};
             if (bsearch(&key, keys + i, here, sizeof key, by_key))
                 collect_snapshot(&k, t, s);
         }
@@ -302,13 +302,13 @@ struct summaries {
 static void add_summary(void *arg, const struct table *t, const struct session *s, uint64_t key)
 {
     struct summaries *all = arg;
+    bool unseen = s->kind == SESSION_LIVE && !session_is_visible(s, table_context_of(t, s), all->now);
 
-    (void)t;
     if (all->n == all->cap) {
         all->cap = all->cap ? 2 * all->cap : 128;
         all->all = mem_realloc(all->all, all->cap * sizeof *all->all);
     }
-    all->all[all->n++] = (struct table_summary){key, session_state_hash(s)};
+    all->all[all->n++] = (struct table_summary){key, session_state_hash(s), unseen};
 }
 
 size_t table_summaries(struct table *t, struct table_bucket b, struct table_now now,

@@ -34,7 +34,8 @@ void loop_defer(struct loop *l, struct task *t);
 bool loop_is_current(const struct loop *l); /* does the caller run on this loop's thread? */
 const char *loop_name(const struct loop *l);
 
-/* Clocks. Milliseconds of the turn that runs: one clock read a turn, not one a call. Own thread only. */
+/* Clocks. Milliseconds of the turn that runs: one clock read a turn, not one a call. Own thread only. mono
+ * begins long before the machine did, so what was "so long ago" elsewhere has a time here. */
 uint64_t loop_mono_ms(const struct loop *l);
 int64_t loop_wall_ms(const struct loop *l); /* since 1970; may jump */
 /* The wall clock as it was when the host was first asked, and steadily on from there: it never jumps. The

@@ -88,8 +88,8 @@ struct change *table_held(struct table *t, struct context *c, struct span id, st
 /*
  * Walks in the order of the stable hash: start with *at = 0; the walk is over when *at is 0 again afterwards.
  * Each session that exists during the whole walk is seen at least once, whatever happens meanwhile. About
- * `want` sessions a call. With graves comes all that is held: tombstones and aliases (as changes with ENDED
- * life or a new_id), and what is over by time or was never opened, for what it says about attributes.
+ * `want` sessions a call. With graves, tombstones and aliases come as well (as changes with ENDED life or a
+ * new_id).
  */
 typedef void (*table_walk_fn)(void *arg,
                               struct change *snapshot); /* takes the reference; outside of all locks */
@@ -117,14 +117,15 @@ struct table_bucket {
 unsigned table_bucket_bits(struct table *t);
 /* A hash over the sessions that are there to be used and have not changed for `quiet_ms`. */
 uint64_t table_digest(struct table *t, struct table_bucket b, struct table_now now, uint64_t quiet_ms);
-/* (stable hash of context and id, hash of the state) of all that is held of a bucket: sessions, those that
- * are over but not yet swept out, tombstones and aliases. */
+/* Of each session, tombstone and alias of a bucket, and of what nobody sees but is still held: over by time,
+ * or never opened. */
 struct table_summary {
-    uint64_t key, state;
+    uint64_t key, state; /* stable hash of context and id; hash of the state */
+    bool unseen;
 };
 size_t table_summaries(struct table *t, struct table_bucket b, struct table_now now,
                        struct table_summary **out_taken);
-/* Snapshots of those of a shard whose keys are among these, which are in order. */
+/* Snapshots of whatever of a shard is held under one of these keys, which are in order. */
 void table_pick(struct table *t, unsigned shard, const struct table_summary *keys, size_t n,
                 struct table_now now, table_walk_fn fn, void *arg);
 

@@ -207,7 +207,7 @@ START_TEST(those_asked_for_are_picked)
     struct table *t = table_of(ITEMS);
 
     for (unsigned shard = 0; shard < TABLE_SHARDS; shard += 21) {
-        struct table_summary *all, wrong = {(uint64_t)(shard ^ 1) << 58, 0};
+        struct table_summary *all, wrong = {.key = (uint64_t)(shard ^ 1) << 58};
         size_t n = table_summaries(t, (struct table_bucket){shard, 0, 0}, now, &all), picked = 0;
         for (size_t i = 1; i < n; i++) /* in the order of their keys */
             for (size_t k = i; k > 0 && all[k - 1].key > all[k].key; k--) {
