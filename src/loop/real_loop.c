@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 #define TURN_WAIT_MAX_US (3600 * 1000000ULL)
-#define BEFORE_BOOT_US   (100 * 365 * 86400ULL * 1000000) /* longer than any session may be idle */
+#define BEFORE_BOOT_US \
+    (50 * 365 * 86400ULL * 1000000) /* longer than a session is idle, and less than since 1970 */
 
 static struct task asleep_mark;
 #define LOOP_ASLEEP (&asleep_mark)

@@ -28,6 +28,7 @@
  * make the next one; many small ones would queue up there, and leave holes between the sessions. */
 #define SUMMARY_BYTES  (256u << 10)
 #define KEYS_MAX       (1u << 22) /* of one bucket: only ids that were chosen for it get there */
+#define STATE_UNSEEN   0          /* in the place of a hash */
 #define STEP_MS        1
 #define STEP_SESSIONS  4096        /* that one step looks at, or one shard: about a millisecond */
 #define WORK_BYTES_MAX (64u << 20) /* of what waits; what is more is left to the next comparison */
@@ -209,21 +210,17 @@ static bool step_digest(struct repair *r, struct work *w)
     return false;
 }
 
-/* What nobody sees is not told of: who does not hold it is not to begin with it. */
 static void add_summary(struct manager *m, struct table_bucket bucket, struct buf *out)
 {
     struct table_summary *all;
-    size_t n = table_summaries(m->table, bucket, table_now(main_loop(m)), &all), n_seen = 0;
+    size_t n = table_summaries(m->table, bucket, table_now(main_loop(m)), &all);
 
-    for (size_t i = 0; i < n; i++)
-        if (!all[i].unseen)
-            all[n_seen++] = all[i];
-    if (n_seen <= KEYS_MAX) {
+    if (n <= KEYS_MAX) {
         wr_u8(out, (uint8_t)bucket.number);
-        wr_u32(out, (uint32_t)n_seen);
-        for (size_t i = 0; i < n_seen; i++) {
+        wr_u32(out, (uint32_t)n);
+        for (size_t i = 0; i < n; i++) {
             wr_u64(out, all[i].key);
-            wr_u64(out, all[i].state);
+            wr_u64(out, all[i].unseen ? STATE_UNSEEN : all[i].state);
         }
     }
     mem_free(all);
@@ -337,7 +334,7 @@ static size_t read_keys(struct rd *in, bool with_state, struct table_summary **o
     for (uint32_t i = 0; i < n; i++) {
         all[i].key = rd_u64(in, "key");
         all[i].state = with_state ? rd_u64(in, "state") : 0;
-        all[i].unseen = false;
+        all[i].unseen = with_state && all[i].state == STATE_UNSEEN;
     }
     *out_taken = all;
     return in->err ? 0 : n;
@@ -372,8 +369,8 @@ static void send_fetch(struct manager *m, struct member *to, unsigned shard, con
     buf_fini(&b);
 }
 
-/* What stands in `a`, sorted, and not just so in `b`, sorted; what nobody sees only if it stands in `b` too.
- */
+/* What stands in `a`, sorted, and not just so in `b`, sorted. What nobody sees of `a` is only of interest to
+ * who sees something under that name: among those that do not it would go round. */
 static size_t difference(const struct table_summary *a, size_t n_a, const struct table_summary *b, size_t n_b,
                          struct table_summary *out)
 {
@@ -382,8 +379,8 @@ static size_t difference(const struct table_summary *a, size_t n_a, const struct
     for (size_t i = 0, j = 0; i < n_a; i++) {
         while (j < n_b && b[j].key < a[i].key)
             j++;
-        bool both = j < n_b && b[j].key == a[i].key;
-        if (both ? b[j].state != a[i].state : !a[i].unseen)
+        bool both = j < n_b && b[j].key == a[i].key, same = both && b[j].state == a[i].state;
+        if (a[i].unseen ? both && !b[j].unseen : !same || b[j].unseen)
             out[n++] = a[i];
     }
     return n;

@@ -111,7 +111,8 @@ bool transfer_is_starting(const struct manager *m)
 }
 
 /* The members that this node sees: a member that does not see one of them yet waits for it. For Tomcats, too:
- * one that is not sent the creation of a session never holds it. But a silent one may be dead. */
+ * one that is not sent the creation of a session never holds it. But a silent one may be dead; a clusterd
+ * node that is silent for a moment must not be passed over. */
 static void wr_view(struct transfer *t, struct buf *b)
 {
     struct view *v = channel_view(cluster_channel(t->manager->cluster));
@@ -184,6 +185,7 @@ static void finish(struct transfer *t, bool failed)
     if (!failed)
         set_all_complete(t);
     t->retry_mono_ms = now_ms(t) + RETRY_MS;
+    t->n_seen = 0; /* some may be gone when it begins again */
     note_completeness(t);
     if (!failed && t->tomcats_asked)
         asking_release_all(t->manager);
@@ -390,7 +392,7 @@ void transfer_wake(struct manager *m)
 {
     struct timer *tick = &m->transfer->tick;
 
-    if (!tick->active)
+    if (m->running && !tick->active) /* before that it begins by itself: transfer_start() */
         timer_start(tick, TICK_MS);
 }
 
