@@ -186,7 +186,7 @@ static void add_digests(struct manager *m, unsigned shard, unsigned bits, struct
 
 /* Each step is a wake-up, most of what an idle node's comparison would cost with a step for each shard. One
  * that is asked about finer buckets than its own looks at its sessions once for each of several buckets. */
-static unsigned shards_of_a_step(struct manager *m, unsigned bits)
+static unsigned shards_of_a_step(const struct manager *m, unsigned bits)
 {
     unsigned own_bits = table_bucket_bits(m->table);
     uint64_t in_shard = table_items(m->table) / TABLE_SHARDS + 1,

@@ -88,6 +88,7 @@ struct session *table_add_locked(struct table *t, const struct context *c, uint6
 
     store_put(&t->shards[table_shard_of(key)].sessions, key, s);
     atomic_fetch_add(&t->bytes, session_bytes(s));
+    atomic_fetch_add(&t->items, 1);
     return s;
 }
 
@@ -98,6 +99,7 @@ void table_remove_locked(struct table *t, struct session *s)
 
     store_remove(&t->shards[table_shard_of(key)].sessions, key, session_item_key(s));
     atomic_fetch_sub(&t->bytes, session_bytes(s));
+    atomic_fetch_sub(&t->items, 1);
     if (s->kind != SESSION_LIVE)
         atomic_fetch_sub(&t->graves, 1);
     if (s->counted) {
@@ -497,16 +499,9 @@ uint64_t table_tombstones(const struct table *t)
     return atomic_load(&t->graves);
 }
 
-uint64_t table_items(struct table *t)
+uint64_t table_items(const struct table *t)
 {
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < TABLE_SHARDS; i++) {
-        lock_take(&t->shards[i].lock);
-        n += t->shards[i].sessions.n;
-        lock_drop(&t->shards[i].lock);
-    }
-    return n;
+    return atomic_load(&t->items);
 }
 
 bool table_is_full(const struct table *t)

@@ -34,7 +34,7 @@ struct table {
     struct table_conf conf;
     struct metrics *metrics;
     struct shard shards[TABLE_SHARDS];
-    atomic_ullong bytes;
+    atomic_ullong bytes, items;     /* items: whatever is held */
     atomic_ullong sessions, graves; /* graves: tombstones and aliases */
     atomic_ullong refused;
 

@@ -238,7 +238,7 @@ void table_sweep(struct table *t, size_t want, struct table_now now)
     }
 }
 
-unsigned table_bucket_bits(struct table *t)
+unsigned table_bucket_bits(const struct table *t)
 {
     uint64_t in_shard = table_items(t) / TABLE_SHARDS;
     unsigned bits = 0;

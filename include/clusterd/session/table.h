@@ -114,7 +114,7 @@ struct table_bucket {
     unsigned shard, bits, number; /* below TABLE_SHARDS, up to TABLE_BUCKET_BITS_MAX, below 1 << bits */
 };
 /* How finely a table of this size is compared: some dozens of sessions in a bucket. */
-unsigned table_bucket_bits(struct table *t);
+unsigned table_bucket_bits(const struct table *t);
 /* A hash over the sessions that are there to be used and have not changed for `quiet_ms`. */
 uint64_t table_digest(struct table *t, struct table_bucket b, struct table_now now, uint64_t quiet_ms);
 /* Of each session, tombstone and alias of a bucket, and of what nobody sees but is still held: over by time,
@@ -132,7 +132,7 @@ void table_pick(struct table *t, unsigned shard, const struct table_summary *key
 uint64_t table_bytes(const struct table *t);
 uint64_t table_sessions(const struct table *t);
 uint64_t table_tombstones(const struct table *t); /* and aliases */
-uint64_t table_items(struct table *t);            /* all that is held, whatever it is */
+uint64_t table_items(const struct table *t);      /* all that is held, whatever it is */
 bool table_is_full(const struct table *t);
 uint64_t table_refused(const struct table *t); /* changes refused for want of memory so far */
 const struct table_conf *table_conf(const struct table *t);
