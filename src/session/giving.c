@@ -248,7 +248,7 @@ static void send_slice(struct giving *g, struct share *s)
     delivery_seal(&f->delivery);
 }
 
-/* The first whose member can take something; NULL: none, for now. */
+/* The first share whose member can take something. NULL: all that there are wait for their flights. */
 static struct share *next_share(struct giving *g)
 {
     while (!link_is_alone(&g->ready)) {
