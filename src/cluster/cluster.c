@@ -31,6 +31,7 @@ struct cluster {
     struct channel *channel;
     struct cluster_conf conf; /* its texts are the caller's */
     char payload[PAYLOAD_MAX];
+    size_t heartbeats;
     struct log_limit foreign_limit, undecodable_limit, own_limit;
 };
 
@@ -284,13 +285,27 @@ static void on_caught_up(void *arg, struct member *m, bool lost)
     c->ev->on_caught_up(c->arg, m, lost);
 }
 
+/* Versions of what Tomcats do depend on their clocks; other nodes' are for people to look at. */
+static enum view_turn clock_turn(const struct member *m)
+{
+    bool known = atomic_load(&m->clock_known) && !atomic_load(&m->clock_doubt);
+
+    return m->clusterd_version && known ? VIEW_TURN_SOME : VIEW_TURN_ALL;
+}
+
+static void ask_in_turn(void *arg, struct member *m)
+{
+    struct cluster *c = arg;
+
+    ask_time(c, host_main(c->host), m);
+}
+
 static void on_heartbeat(void *arg)
 {
     struct cluster *c = arg;
     struct view *v = channel_view(c->channel);
 
-    for (size_t i = 0; i < v->n; i++)
-        ask_time(c, host_main(c->host), v->members[i]);
+    view_take_turns(v, &channel_local(c->channel)->id, c->heartbeats++, clock_turn, ask_in_turn, c);
     view_unref(v);
     c->ev->on_heartbeat(c->arg);
 }

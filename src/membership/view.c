@@ -163,6 +163,24 @@ struct member *view_find_addr(const struct view *v, const struct addr *a)
     return NULL;
 }
 
+void view_take_turns(const struct view *v, const struct ident *self, size_t call, view_turn_fn *turn,
+                     view_each_fn *each, void *arg)
+{
+    size_t n = 0, at = 0, first;
+
+    for (size_t i = 0; i < v->n; i++)
+        n += turn(v->members[i]) == VIEW_TURN_SOME;
+    first = n ? (self->b[IDENT_LEN - 1] + call * VIEW_TURN_MEMBERS) % n : 0;
+    for (size_t i = 0; i < v->n; i++) {
+        enum view_turn whose = turn(v->members[i]);
+        bool now = whose == VIEW_TURN_ALL;
+        if (whose == VIEW_TURN_SOME)
+            now = !n || (at++ + n - first) % n < VIEW_TURN_MEMBERS; /* !n: it has just become one of some */
+        if (now)
+            each(arg, v->members[i]);
+    }
+}
+
 bool view_has_host(const struct view *v, const struct addr *a)
 {
     for (size_t i = 0; i < v->n; i++)

@@ -48,6 +48,7 @@ struct transfer {
     bool nodes_done;
     bool tomcats_asked;
     bool was_complete;
+    size_t heartbeats;
     /* clusterd members that have this node in their view: told by their OWN_STATUS. */
     struct ident *seers;
     size_t n_seers;
@@ -138,6 +139,29 @@ static void send_status(struct transfer *t, struct member *to)
     wr_view(t, &b);
     manager_send_own(t->manager, main_loop(t), to, &b, 0, SEND_USE_ACK, NULL);
     buf_fini(&b);
+}
+
+/* Nodes pass the time of the cluster on, so each tells some. But one that is not complete may be waiting for
+ * this very node (is_seen_by_all()), and what it was told before may have been lost. */
+static enum view_turn status_turn(const struct member *m)
+{
+    if (!m->clusterd_version)
+        return VIEW_TURN_NONE;
+    return atomic_load(&m->complete) ? VIEW_TURN_SOME : VIEW_TURN_ALL;
+}
+
+static void tell_in_turn(void *arg, struct member *m)
+{
+    send_status(arg, m);
+}
+
+static void tell_some(struct transfer *t)
+{
+    struct channel *channel = cluster_channel(t->manager->cluster);
+    struct view *v = channel_view(channel);
+
+    view_take_turns(v, &channel_local(channel)->id, t->heartbeats++, status_turn, tell_in_turn, t);
+    view_unref(v);
 }
 
 static void tell_nodes(struct transfer *t)
@@ -445,7 +469,7 @@ void transfer_on_heartbeat(struct manager *m)
         t->retry_mono_ms = now_ms(t) + RETRY_MS;
     }
     note_completeness(t);
-    tell_nodes(t); /* the time of the cluster, above all */
+    tell_some(t);
     bool wants = atomic_load(&t->failed) || (atomic_load(&t->memory_full) && !table_is_full(m->table));
     if (wants && !atomic_load(&t->starting) && now_ms(t) >= t->retry_mono_ms)
         begin(t);

@@ -78,4 +78,19 @@ struct member *view_find_id(const struct view *v, const struct ident *id);
 struct member *view_find_addr(const struct view *v, const struct addr *a); /* host and port */
 bool view_has_host(const struct view *v, const struct addr *a);            /* host only */
 
+/* At each heartbeat some members instead of all: what members cost each other stays linear as they grow. */
+#define VIEW_TURN_MEMBERS 4
+enum view_turn {
+    VIEW_TURN_NONE,
+    VIEW_TURN_SOME, /* VIEW_TURN_MEMBERS of them at each call, the next ones at the next; all when they are no
+                       more */
+    VIEW_TURN_ALL   /* each of them at each call */
+};
+typedef enum view_turn view_turn_fn(const struct member *m);
+typedef void view_each_fn(void *arg, struct member *m);
+/* Calls each() in the order of the view. `call`: one more each time. `self`: that not all nodes begin with
+ * the same ones. */
+void view_take_turns(const struct view *v, const struct ident *self, size_t call, view_turn_fn *turn,
+                     view_each_fn *each, void *arg);
+
 #endif

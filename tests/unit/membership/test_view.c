@@ -178,6 +178,90 @@ START_TEST(log_text_is_tomcats)
 }
 END_TEST
 
+static enum view_turn turn_by_id(const struct member *m)
+{
+    if (m->id.b[0] >= 100)
+        return m->id.b[0] >= 200 ? VIEW_TURN_NONE : VIEW_TURN_ALL;
+    return VIEW_TURN_SOME;
+}
+
+struct taken {
+    unsigned times[256];
+    unsigned last, some;
+};
+
+static void take(void *arg, struct member *m)
+{
+    struct taken *t = arg;
+
+    ck_assert_uint_gt(m->id.b[0], t->last); /* the order of the view */
+    t->last = m->id.b[0];
+    t->times[t->last]++;
+    t->some += t->last < 100;
+}
+
+/* n that have turns, one whose turn is always, one whose turn is never: all are called as often as is right,
+ * at most one more than others. */
+static void take_turns(unsigned n, uint8_t self, unsigned calls)
+{
+    struct ident id = {{[IDENT_LEN - 1] = self}};
+    unsigned at_once = n < VIEW_TURN_MEMBERS ? n : VIEW_TURN_MEMBERS, least;
+    struct member *m[100];
+    struct taken t = {{0}, 0, 0};
+
+    for (unsigned i = 0; i < n; i++)
+        m[i] = member((uint8_t)(i + 1), 1000 - i);
+    m[n] = member(100, 2);
+    m[n + 1] = member(200, 1);
+    struct view *v = view_new(1, m, n + 2);
+    for (unsigned i = 0; i < calls; i++) {
+        t.last = t.some = 0;
+        view_take_turns(v, &id, i, turn_by_id, take, &t);
+        ck_assert_uint_eq(t.some, at_once);
+    }
+    ck_assert_uint_eq(t.times[100], calls);
+    ck_assert_uint_eq(t.times[200], 0);
+    least = n ? calls * at_once / n : 0;
+    for (unsigned i = 1; i <= n; i++) {
+        ck_assert_uint_ge(t.times[i], least);
+        ck_assert_uint_le(t.times[i], least + 1);
+    }
+    view_unref(v);
+    for (unsigned i = 0; i < n + 2; i++)
+        view_member_unref(m[i]);
+}
+
+START_TEST(turns_go_round)
+{
+    for (unsigned n = 0; n <= 20; n++)
+        for (unsigned calls = 1; calls < 12; calls++) {
+            take_turns(n, 0, calls);
+            take_turns(n, 255, calls);
+        }
+}
+END_TEST
+
+START_TEST(members_begin_with_different_ones)
+{
+    struct member *m[20];
+    struct taken t = {{0}, 0, 0};
+
+    for (unsigned i = 0; i < 20; i++)
+        m[i] = member((uint8_t)(i + 1), 1000 - i);
+    struct view *v = view_new(1, m, 20);
+    for (unsigned self = 0; self < 20; self++) {
+        struct ident id = {{[IDENT_LEN - 1] = (uint8_t)self}};
+        t.last = 0;
+        view_take_turns(v, &id, 7, turn_by_id, take, &t);
+    }
+    for (unsigned i = 1; i <= 20; i++)
+        ck_assert_uint_eq(t.times[i], VIEW_TURN_MEMBERS);
+    view_unref(v);
+    for (unsigned i = 0; i < 20; i++)
+        view_member_unref(m[i]);
+}
+END_TEST
+
 CLUSTERD_SUITE(view, &identity_is_host_port_and_id, &ipv6_member, &payload_tells_a_clusterd,
                &odd_ports_are_unreachable_not_wrapped, &view_is_sorted_by_alive_and_stable, &lookups,
-               &empty_view, &log_text_is_tomcats)
+               &empty_view, &log_text_is_tomcats, &turns_go_round, &members_begin_with_different_ones)
