@@ -23,6 +23,7 @@
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
 #include "clusterd/wire/options.h"
+#include "slice.h"
 #include "tomcat.h"
 #include "transfer.h"
 
@@ -229,15 +230,6 @@ static void add_own(void *arg, struct change *c)
 
 static void on_batch(struct delivery *d, bool cancelled);
 
-/* By what the last batch was like; sessions come in the order of a hash, so the next is like it. */
-static void choose_want(struct answer *a, const struct batch *last, uint64_t n)
-{
-    size_t twice = 2 * a->want, fit = n && last->bytes ? (size_t)(n * BATCH_BYTES / last->bytes) : twice;
-
-    a->want = twice < fit ? twice : fit;
-    a->want = a->want < 1 ? 1 : a->want > BATCH_SESSIONS ? BATCH_SESSIONS : a->want;
-}
-
 static void send_batch(struct answer *a, struct batch *batch)
 {
     struct table *t = a->manager->table;
@@ -261,7 +253,7 @@ static void send_batch(struct answer *a, struct batch *batch)
     }
     a->is_over = a->at == 0;
     batch->n = a->sent - sent;
-    choose_want(a, batch, batch->n);
+    a->want = slice_next(a->want, batch->n, batch->bytes, BATCH_SESSIONS, BATCH_BYTES);
     delivery_seal(&batch->delivery);
 }
 

@@ -12,6 +12,7 @@
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
 #include "clusterd/wire/options.h"
+#include "slice.h"
 
 #define FIRST        4           /* sessions of a share's first step; then twice as many each time, ... */
 #define SLICE        2048        /* ... up to this, ... */
@@ -225,15 +226,6 @@ static void add_picked(void *arg, struct change *c)
     change_unref(c);
 }
 
-/* Keys come in the order of a hash, so the next sessions are about as large as the last. */
-static size_t choose_want(size_t want, size_t n, size_t bytes)
-{
-    size_t fit = bytes ? n * SLICE_BYTES / bytes : SLICE;
-
-    want = 2 * want < fit ? 2 * want : fit;
-    return want < 1 ? 1 : want > SLICE ? SLICE : want;
-}
-
 static void send_slice(struct giving *g, struct share *s)
 {
     size_t n = s->n - s->at < s->want ? s->n - s->at : s->want;
@@ -244,7 +236,7 @@ static void send_slice(struct giving *g, struct share *s)
     flush(&k);
     buf_fini(&k.block);
     s->at += n;
-    s->want = choose_want(s->want, n, f->bytes);
+    s->want = slice_next(s->want, n, f->bytes, SLICE, SLICE_BYTES);
     delivery_seal(&f->delivery);
 }
 
