@@ -341,6 +341,27 @@ static void note_seen(struct transfer *t, const struct ident *id)
         add_ident(&t->seen, &t->n_seen, id);
 }
 
+/* Otherwise it was meant for whoever had this address before: that one is in the list, and never comes. */
+static bool lists_us(const struct transfer *t, struct span ids)
+{
+    const struct ident *us = &channel_local(cluster_channel(t->manager->cluster))->id;
+
+    for (size_t at = 0; at < ids.n; at += IDENT_LEN)
+        if (memcmp(ids.p + at, us->b, IDENT_LEN) == 0)
+            return true;
+    return false;
+}
+
+static void note_all_seen(struct transfer *t, struct span ids)
+{
+    struct ident id;
+
+    for (size_t at = 0; at < ids.n && !t->was_complete; at += IDENT_LEN) {
+        memcpy(id.b, ids.p + at, IDENT_LEN);
+        note_seen(t, &id);
+    }
+}
+
 void transfer_on_own_status(struct manager *m, struct member *from, struct span body)
 {
     struct transfer *t = m->transfer;
@@ -352,12 +373,13 @@ void transfer_on_own_status(struct manager *m, struct member *from, struct span 
     if (rd_verdict(&in) != ERR_OK)
         return;
     memcpy(id.b, bytes.p, IDENT_LEN);
-    if (t->n_seers < SEERS_MAX && !has_ident(t->seers, t->n_seers, &id))
-        add_ident(&t->seers, &t->n_seers, &id);
     note_seen(t, &id); /* its heartbeats may all have been lost so far */
-    for (uint32_t n = rd_count32(&in, IDENT_LEN, SEERS_MAX, "members"); n && !t->was_complete; n--) {
-        memcpy(id.b, rd_bytes(&in, IDENT_LEN, "member").p, IDENT_LEN);
-        note_seen(t, &id);
+    uint32_t n = rd_count32(&in, IDENT_LEN, SEERS_MAX, "members");
+    struct span ids = rd_bytes(&in, (size_t)n * IDENT_LEN, "members");
+    if (lists_us(t, ids)) {
+        if (t->n_seers < SEERS_MAX && !has_ident(t->seers, t->n_seers, &id))
+            add_ident(&t->seers, &t->n_seers, &id);
+        note_all_seen(t, ids);
     }
     if (from)
         atomic_store(&from->complete, complete);
