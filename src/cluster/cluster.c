@@ -31,7 +31,6 @@ struct cluster {
     struct channel *channel;
     struct cluster_conf conf; /* its texts are the caller's */
     char payload[PAYLOAD_MAX];
-    size_t heartbeats;
     struct log_limit foreign_limit, undecodable_limit, own_limit;
 };
 
@@ -286,11 +285,11 @@ static void on_caught_up(void *arg, struct member *m, bool lost)
 }
 
 /* Versions of what Tomcats do depend on their clocks; other nodes' are for people to look at. */
-static enum view_turn clock_turn(const struct member *m)
+static uint64_t clock_turn(const struct member *m)
 {
     bool known = atomic_load(&m->clock_known) && !atomic_load(&m->clock_doubt);
 
-    return m->clusterd_version && known ? VIEW_TURN_SOME : VIEW_TURN_ALL;
+    return m->clusterd_version && known ? atomic_load(&m->seen.probe_mono_ms) : VIEW_TURN_ALWAYS;
 }
 
 static void ask_in_turn(void *arg, struct member *m)
@@ -305,7 +304,7 @@ static void on_heartbeat(void *arg)
     struct cluster *c = arg;
     struct view *v = channel_view(c->channel);
 
-    view_take_turns(v, &channel_local(c->channel)->id, c->heartbeats++, clock_turn, ask_in_turn, c);
+    view_take_turns(v, clock_turn, ask_in_turn, c);
     view_unref(v);
     c->ev->on_heartbeat(c->arg);
 }

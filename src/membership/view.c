@@ -163,22 +163,48 @@ struct member *view_find_addr(const struct view *v, const struct addr *a)
     return NULL;
 }
 
-void view_take_turns(const struct view *v, const struct ident *self, size_t call, view_turn_fn *turn,
-                     view_each_fn *each, void *arg)
-{
-    size_t n = 0, at = 0, first;
+/* Members that have waited longest so far, that one first. */
+struct waiting {
+    size_t n;
+    struct member *members[VIEW_TURN_MEMBERS];
+    uint64_t since[VIEW_TURN_MEMBERS];
+};
 
-    for (size_t i = 0; i < v->n; i++)
-        n += turn(v->members[i]) == VIEW_TURN_SOME;
-    first = n ? (self->b[IDENT_LEN - 1] + call * VIEW_TURN_MEMBERS) % n : 0;
+static void add_waiting(struct waiting *w, struct member *m, uint64_t since)
+{
+    size_t at = w->n < VIEW_TURN_MEMBERS ? w->n++ : VIEW_TURN_MEMBERS;
+
+    for (; at > 0 && w->since[at - 1] > since; at--)
+        if (at < VIEW_TURN_MEMBERS) {
+            w->members[at] = w->members[at - 1];
+            w->since[at] = w->since[at - 1];
+        }
+    if (at == VIEW_TURN_MEMBERS)
+        return;
+    w->members[at] = m;
+    w->since[at] = since;
+}
+
+static bool is_waiting(const struct waiting *w, const struct member *m)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->members[i] == m)
+            return true;
+    return false;
+}
+
+void view_take_turns(const struct view *v, view_turn_fn *turn, view_each_fn *each, void *arg)
+{
+    struct waiting longest = {0};
+
     for (size_t i = 0; i < v->n; i++) {
-        enum view_turn whose = turn(v->members[i]);
-        bool now = whose == VIEW_TURN_ALL;
-        if (whose == VIEW_TURN_SOME)
-            now = !n || (at++ + n - first) % n < VIEW_TURN_MEMBERS; /* !n: it has just become one of some */
-        if (now)
-            each(arg, v->members[i]);
+        uint64_t since = turn(v->members[i]);
+        if (since != VIEW_TURN_ALWAYS && since != VIEW_TURN_NEVER)
+            add_waiting(&longest, v->members[i], since);
     }
+    for (size_t i = 0; i < v->n; i++)
+        if (turn(v->members[i]) == VIEW_TURN_ALWAYS || is_waiting(&longest, v->members[i]))
+            each(arg, v->members[i]);
 }
 
 bool view_has_host(const struct view *v, const struct addr *a)

@@ -27,6 +27,12 @@
 #define SHORT_MS     2000 /* the end is here, not all that was sent before it, and nothing more comes */
 #define ROUNDS_MAX   3    /* so often are they asked of whom only a part has come */
 
+/* A clusterd member that has this node in its view: told by its OWN_STATUS. */
+struct seer {
+    struct ident id;
+    bool complete; /* may be known before it is a member here */
+};
+
 struct transfer {
     struct manager *manager;
     struct timer tick;
@@ -48,9 +54,7 @@ struct transfer {
     bool nodes_done;
     bool tomcats_asked;
     bool was_complete;
-    size_t heartbeats;
-    /* clusterd members that have this node in their view: told by their OWN_STATUS. */
-    struct ident *seers;
+    struct seer *seers;
     size_t n_seers;
     /* Members that must be in our view, too, before this node calls itself complete: clusterd members that
      * told of themselves, and those that these see. */
@@ -87,6 +91,26 @@ static void add_ident(struct ident **list, size_t *n, const struct ident *id)
 {
     *list = mem_realloc(*list, (*n + 1) * sizeof **list);
     (*list)[(*n)++] = *id;
+}
+
+static struct seer *find_seer(const struct transfer *t, const struct ident *id)
+{
+    for (size_t i = 0; i < t->n_seers; i++)
+        if (ident_eq(&t->seers[i].id, id))
+            return &t->seers[i];
+    return NULL;
+}
+
+static void note_seer(struct transfer *t, const struct ident *id, bool complete)
+{
+    struct seer *s = find_seer(t, id);
+
+    if (!s && t->n_seers < SEERS_MAX) {
+        t->seers = mem_realloc(t->seers, (t->n_seers + 1) * sizeof *t->seers);
+        s = &t->seers[t->n_seers++];
+    }
+    if (s)
+        *s = (struct seer){*id, complete};
 }
 
 /* --- completeness --- */
@@ -133,6 +157,7 @@ static void send_status(struct transfer *t, struct member *to)
 {
     struct buf b = {0};
 
+    atomic_store(&to->told_mono_ms, now_ms(t));
     cluster_own_begin(&b, OWN_STATUS);
     wr_u8(&b, transfer_why_incomplete(t->manager) == NULL);
     wr_u64(&b, manager_knows_time(t->manager) ? (uint64_t)manager_time(t->manager, main_loop(t)) : 0);
@@ -143,11 +168,11 @@ static void send_status(struct transfer *t, struct member *to)
 
 /* Nodes pass the time of the cluster on, so each tells some. But one that is not complete may be waiting for
  * this very node (is_seen_by_all()), and what it was told before may have been lost. */
-static enum view_turn status_turn(const struct member *m)
+static uint64_t status_turn(const struct member *m)
 {
     if (!m->clusterd_version)
-        return VIEW_TURN_NONE;
-    return atomic_load(&m->complete) ? VIEW_TURN_SOME : VIEW_TURN_ALL;
+        return VIEW_TURN_NEVER;
+    return atomic_load(&m->complete) ? atomic_load(&m->told_mono_ms) : VIEW_TURN_ALWAYS;
 }
 
 static void tell_in_turn(void *arg, struct member *m)
@@ -157,10 +182,9 @@ static void tell_in_turn(void *arg, struct member *m)
 
 static void tell_some(struct transfer *t)
 {
-    struct channel *channel = cluster_channel(t->manager->cluster);
-    struct view *v = channel_view(channel);
+    struct view *v = channel_view(cluster_channel(t->manager->cluster));
 
-    view_take_turns(v, &channel_local(channel)->id, t->heartbeats++, status_turn, tell_in_turn, t);
+    view_take_turns(v, status_turn, tell_in_turn, t);
     view_unref(v);
 }
 
@@ -224,7 +248,7 @@ static bool is_seen_by_all(struct transfer *t)
     bool all = true;
 
     for (size_t i = 0; i < v->n; i++)
-        if (v->members[i]->clusterd_version && !has_ident(t->seers, t->n_seers, &v->members[i]->id))
+        if (v->members[i]->clusterd_version && !find_seer(t, &v->members[i]->id))
             all = false;
     for (size_t i = 0; i < t->n_seen; i++)
         if (!view_find_id(v, &t->seen[i]) &&
@@ -337,7 +361,7 @@ static void end_if_all_came(struct transfer *t)
 
 static void note_seen(struct transfer *t, const struct ident *id)
 {
-    if (!t->was_complete && t->n_seen < SEERS_MAX && !has_ident(t->seen, t->n_seen, id))
+    if (atomic_load(&t->starting) && t->n_seen < SEERS_MAX && !has_ident(t->seen, t->n_seen, id))
         add_ident(&t->seen, &t->n_seen, id);
 }
 
@@ -356,7 +380,7 @@ static void note_all_seen(struct transfer *t, struct span ids)
 {
     struct ident id;
 
-    for (size_t at = 0; at < ids.n && !t->was_complete; at += IDENT_LEN) {
+    for (size_t at = 0; at < ids.n; at += IDENT_LEN) {
         memcpy(id.b, ids.p + at, IDENT_LEN);
         note_seen(t, &id);
     }
@@ -377,8 +401,7 @@ void transfer_on_own_status(struct manager *m, struct member *from, struct span 
     uint32_t n = rd_count32(&in, IDENT_LEN, SEERS_MAX, "members");
     struct span ids = rd_bytes(&in, (size_t)n * IDENT_LEN, "members");
     if (lists_us(t, ids)) {
-        if (t->n_seers < SEERS_MAX && !has_ident(t->seers, t->n_seers, &id))
-            add_ident(&t->seers, &t->n_seers, &id);
+        note_seer(t, &id, complete);
         note_all_seen(t, ids);
     }
     if (from)
@@ -450,6 +473,9 @@ void transfer_on_added(struct manager *m, struct member *member)
     bool returned = has_ident(t->lost, t->n_lost, &member->id);
 
     if (member->clusterd_version) {
+        const struct seer *s = find_seer(t, &member->id);
+        if (s)
+            atomic_store(&member->complete, s->complete);
         send_status(t, member);
         return;
     }
@@ -518,6 +544,7 @@ void transfer_start(struct manager *m)
         m->transfer->refused_seen = table_refused(m->table);
         decide_time(m->transfer);
         finish(m->transfer, false);
+        transfer_wake(m); /* what Tomcats have spoken of that are gone again */
     } else {
         begin(m->transfer);
         tell_nodes(m->transfer); /* those that were heard before wait for it, too, when all start at once */

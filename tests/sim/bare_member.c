@@ -95,9 +95,10 @@ static bool is_stopped(void *arg)
 
 static const char *id_of(enum session_event event)
 {
-    return event == SESSION_GET_ALL             ? SESSION_ID_GET_ALL
-           : event == SESSION_TRANSFER_COMPLETE ? SESSION_ID_TRANSFER_COMPLETE
-                                                : SESSION_ID_NO_CONTEXT;
+    return event == SESSION_GET_ALL              ? SESSION_ID_GET_ALL
+           : event == SESSION_TRANSFER_COMPLETE  ? SESSION_ID_TRANSFER_COMPLETE
+           : event == SESSION_NO_CONTEXT_MANAGER ? SESSION_ID_NO_CONTEXT
+                                                 : "s";
 }
 
 void bare_member_say(struct bare_member *b, struct loop *loop, struct member *to, enum session_event event,

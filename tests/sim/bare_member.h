@@ -29,8 +29,8 @@ struct bare_member {
 bool bare_member_start(struct bare_member *b, struct sim *sim, const char *ip, int64_t wall_offset_ms,
                        enum err (*on_message)(void *arg, const struct received *m),
                        void (*on_started)(void *arg), void *arg, struct diag *d);
-/* A message without a body about the sessions of a context: GET_ALL, TRANSFER_COMPLETE, NO_CONTEXT_MANAGER.
- */
+/* A message without a body about the sessions of a context: GET_ALL, TRANSFER_COMPLETE, NO_CONTEXT_MANAGER;
+ * or about a session "s": ACCESSED. */
 void bare_member_say(struct bare_member *b, struct loop *loop, struct member *to, enum session_event event,
                      const char *context);
 /* With BABY-ALEX. False: it does not end. Then bare_member_free(). */

@@ -47,6 +47,7 @@ struct member {
     atomic_llong clock_offset_ms;         /* its wall clock minus our steady one (loop.h); see clock_known */
     atomic_bool clock_known, clock_doubt; /* doubt: it may have been set, or we may have stood still */
     atomic_ullong queued_bytes, queued_messages; /* waiting to be sent to it, or for its ACK */
+    atomic_ullong told_mono_ms; /* when it was last told what this node has and sees (session/transfer.c) */
     struct member_seen seen;
     /* The transmitter's lanes to this member: set at most once, freed with the member. */
     _Atomic(void *) lanes;
@@ -80,17 +81,13 @@ bool view_has_host(const struct view *v, const struct addr *a);            /* ho
 
 /* At each heartbeat some members instead of all: what members cost each other stays linear as they grow. */
 #define VIEW_TURN_MEMBERS 4
-enum view_turn {
-    VIEW_TURN_NONE,
-    VIEW_TURN_SOME, /* VIEW_TURN_MEMBERS of them at each call, the next ones at the next; all when they are no
-                       more */
-    VIEW_TURN_ALL   /* each of them at each call */
-};
-typedef enum view_turn view_turn_fn(const struct member *m);
+#define VIEW_TURN_ALWAYS  0
+#define VIEW_TURN_NEVER   UINT64_MAX
+/* One of these, or when it was last this member's turn. */
+typedef uint64_t view_turn_fn(const struct member *m);
 typedef void view_each_fn(void *arg, struct member *m);
-/* Calls each() in the order of the view. `call`: one more each time. `self`: that not all nodes begin with
- * the same ones. */
-void view_take_turns(const struct view *v, const struct ident *self, size_t call, view_turn_fn *turn,
-                     view_each_fn *each, void *arg);
+/* Calls each(), in the order of the view, for all whose turn is always and the VIEW_TURN_MEMBERS that have
+ * waited longest. */
+void view_take_turns(const struct view *v, view_turn_fn *turn, view_each_fn *each, void *arg);
 
 #endif

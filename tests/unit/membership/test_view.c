@@ -178,90 +178,83 @@ START_TEST(log_text_is_tomcats)
 }
 END_TEST
 
-static enum view_turn turn_by_id(const struct member *m)
+#define ALWAYS 100
+#define NEVER  200
+
+/* By the first byte of their ids. */
+static uint64_t last_turn[256], longest_wait[256], call;
+
+static uint64_t turn_by_id(const struct member *m)
 {
-    if (m->id.b[0] >= 100)
-        return m->id.b[0] >= 200 ? VIEW_TURN_NONE : VIEW_TURN_ALL;
-    return VIEW_TURN_SOME;
+    if (m->id.b[0] >= ALWAYS)
+        return m->id.b[0] >= NEVER ? VIEW_TURN_NEVER : VIEW_TURN_ALWAYS;
+    return last_turn[m->id.b[0]];
 }
 
 struct taken {
-    unsigned times[256];
-    unsigned last, some;
+    unsigned last, some, always;
 };
 
 static void take(void *arg, struct member *m)
 {
     struct taken *t = arg;
+    uint8_t id = m->id.b[0];
 
-    ck_assert_uint_gt(m->id.b[0], t->last); /* the order of the view */
-    t->last = m->id.b[0];
-    t->times[t->last]++;
-    t->some += t->last < 100;
+    ck_assert_uint_gt(id, t->last); /* the order of the view */
+    t->last = id;
+    t->some += id < ALWAYS;
+    t->always += id >= ALWAYS && id < NEVER;
+    if (call - last_turn[id] > longest_wait[id])
+        longest_wait[id] = call - last_turn[id];
+    last_turn[id] = call;
 }
 
-/* n that have turns, one whose turn is always, one whose turn is never: all are called as often as is right,
- * at most one more than others. */
-static void take_turns(unsigned n, uint8_t self, unsigned calls)
+/* One call for the members from 1 to n but `but`, one whose turn is always and one whose turn is never. */
+static void call_once(unsigned n, unsigned but)
 {
-    struct ident id = {{[IDENT_LEN - 1] = self}};
-    unsigned at_once = n < VIEW_TURN_MEMBERS ? n : VIEW_TURN_MEMBERS, least;
-    struct member *m[100];
-    struct taken t = {{0}, 0, 0};
+    struct member *m[ALWAYS];
+    struct taken t = {0, 0, 0};
+    size_t in = 0;
 
-    for (unsigned i = 0; i < n; i++)
-        m[i] = member((uint8_t)(i + 1), 1000 - i);
-    m[n] = member(100, 2);
-    m[n + 1] = member(200, 1);
-    struct view *v = view_new(1, m, n + 2);
-    for (unsigned i = 0; i < calls; i++) {
-        t.last = t.some = 0;
-        view_take_turns(v, &id, i, turn_by_id, take, &t);
-        ck_assert_uint_eq(t.some, at_once);
-    }
-    ck_assert_uint_eq(t.times[100], calls);
-    ck_assert_uint_eq(t.times[200], 0);
-    least = n ? calls * at_once / n : 0;
-    for (unsigned i = 1; i <= n; i++) {
-        ck_assert_uint_ge(t.times[i], least);
-        ck_assert_uint_le(t.times[i], least + 1);
-    }
+    for (unsigned i = 1; i <= n; i++)
+        if (i != but)
+            m[in++] = member((uint8_t)i, 1000 - i);
+    unsigned at_once = in < VIEW_TURN_MEMBERS ? (unsigned)in : VIEW_TURN_MEMBERS;
+    m[in++] = member(ALWAYS, 2);
+    m[in++] = member(NEVER, 1);
+    struct view *v = view_new(1, m, in);
+    view_take_turns(v, turn_by_id, take, &t);
+    ck_assert_uint_eq(t.some, at_once);
+    ck_assert_uint_eq(t.always, 1);
     view_unref(v);
-    for (unsigned i = 0; i < n + 2; i++)
-        view_member_unref(m[i]);
+    while (in > 0)
+        view_member_unref(m[--in]);
 }
 
+static void begin_turns(void)
+{
+    call = 1;
+    for (unsigned i = 0; i < 256; i++)
+        last_turn[i] = 1, longest_wait[i] = 0;
+}
+
+/* Members come and go: one that stays waits no longer than for all others. */
 START_TEST(turns_go_round)
 {
-    for (unsigned n = 0; n <= 20; n++)
-        for (unsigned calls = 1; calls < 12; calls++) {
-            take_turns(n, 0, calls);
-            take_turns(n, 255, calls);
+    for (unsigned n = 1; n <= 20; n++)
+        for (unsigned churn = 0; churn < 3; churn++) {
+            begin_turns();
+            for (call = 2; call < 200; call++)
+                call_once(n, churn == 0 ? 0 : churn == 1 ? 1 + call % 2 * (n / 2) : 1 + call * 7 % n);
+            for (unsigned i = 1; i <= n; i++)
+                if (churn == 0 || (churn == 1 && i > 1 && i != 1 + n / 2))
+                    ck_assert_uint_le(longest_wait[i], (n + VIEW_TURN_MEMBERS - 1) / VIEW_TURN_MEMBERS);
+                else
+                    ck_assert_uint_le(longest_wait[i], (n + VIEW_TURN_MEMBERS - 1) / VIEW_TURN_MEMBERS + 1);
         }
-}
-END_TEST
-
-START_TEST(members_begin_with_different_ones)
-{
-    struct member *m[20];
-    struct taken t = {{0}, 0, 0};
-
-    for (unsigned i = 0; i < 20; i++)
-        m[i] = member((uint8_t)(i + 1), 1000 - i);
-    struct view *v = view_new(1, m, 20);
-    for (unsigned self = 0; self < 20; self++) {
-        struct ident id = {{[IDENT_LEN - 1] = (uint8_t)self}};
-        t.last = 0;
-        view_take_turns(v, &id, 7, turn_by_id, take, &t);
-    }
-    for (unsigned i = 1; i <= 20; i++)
-        ck_assert_uint_eq(t.times[i], VIEW_TURN_MEMBERS);
-    view_unref(v);
-    for (unsigned i = 0; i < 20; i++)
-        view_member_unref(m[i]);
 }
 END_TEST
 
 CLUSTERD_SUITE(view, &identity_is_host_port_and_id, &ipv6_member, &payload_tells_a_clusterd,
                &odd_ports_are_unreachable_not_wrapped, &view_is_sorted_by_alive_and_stable, &lookups,
-               &empty_view, &log_text_is_tomcats, &turns_go_round, &members_begin_with_different_ones)
+               &empty_view, &log_text_is_tomcats, &turns_go_round)
