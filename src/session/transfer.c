@@ -30,7 +30,7 @@
 /* A clusterd member that has this node in its view: told by its OWN_STATUS. */
 struct seer {
     struct ident id;
-    bool complete; /* may be known before it is a member here */
+    bool complete;
 };
 
 struct transfer {
@@ -467,15 +467,22 @@ void transfer_wake(struct manager *m)
 
 /* --- members come and go --- */
 
+/* What it said of itself before it was a member here. */
+static void recall(const struct transfer *t, struct member *member)
+{
+    const struct seer *s = find_seer(t, &member->id);
+
+    if (s)
+        atomic_store(&member->complete, s->complete);
+}
+
 void transfer_on_added(struct manager *m, struct member *member)
 {
     struct transfer *t = m->transfer;
     bool returned = has_ident(t->lost, t->n_lost, &member->id);
 
     if (member->clusterd_version) {
-        const struct seer *s = find_seer(t, &member->id);
-        if (s)
-            atomic_store(&member->complete, s->complete);
+        recall(t, member);
         send_status(t, member);
         return;
     }
@@ -539,6 +546,8 @@ void transfer_start(struct manager *m)
 {
     struct view *v = channel_view(cluster_channel(m->cluster));
 
+    for (size_t i = 0; i < v->n; i++)
+        recall(m->transfer, v->members[i]);
     if (v->n == 0 && m->transfer->n_seen == 0) {
         log_info("Manager [all contexts]: skipping state transfer. No members active in cluster group.");
         m->transfer->refused_seen = table_refused(m->table);
