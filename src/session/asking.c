@@ -420,9 +420,10 @@ void asking_again(struct manager *m, struct member *member)
 
     log_info("%s was out of touch: asking it for the sessions of all contexts", member->name);
     for (size_t i = 0; i < n; i++)
-        if (manager_is_tomcat_context(all[i]) && !find(m->asking, all[i])) {
-            atomic_store(&all[i]->complete, false);
-            add(m->asking, all[i], NULL, 0);
+        if (manager_is_tomcat_context(all[i])) {
+            atomic_store(&all[i]->complete, false); /* a question that is not due yet asks it, too */
+            if (!find(m->asking, all[i]))
+                add(m->asking, all[i], NULL, 0);
         }
     mem_free(all);
 }

@@ -113,6 +113,14 @@ static void note_seer(struct transfer *t, const struct ident *id, bool complete)
         *s = (struct seer){*id, complete};
 }
 
+static void forget_seer(struct transfer *t, const struct ident *id)
+{
+    struct seer *s = find_seer(t, id);
+
+    if (s)
+        *s = t->seers[--t->n_seers];
+}
+
 /* --- completeness --- */
 
 const char *transfer_why_incomplete(struct manager *m)
@@ -394,6 +402,7 @@ void transfer_on_own_status(struct manager *m, struct member *from, struct span 
     struct span bytes = rd_bytes(&in, IDENT_LEN, "id");
     bool complete = rd_u8(&in, "complete") != 0;
 
+    (void)from; /* it may have become a member since the worker looked */
     if (rd_verdict(&in) != ERR_OK)
         return;
     memcpy(id.b, bytes.p, IDENT_LEN);
@@ -404,8 +413,11 @@ void transfer_on_own_status(struct manager *m, struct member *from, struct span 
         note_seer(t, &id, complete);
         note_all_seen(t, ids);
     }
-    if (from)
-        atomic_store(&from->complete, complete);
+    struct view *v = channel_view(cluster_channel(m->cluster));
+    struct member *sender = view_find_id(v, &id);
+    if (sender)
+        atomic_store(&sender->complete, complete);
+    view_unref(v);
 }
 
 void transfer_on_own_state(struct manager *m, struct member *from, struct span body)
@@ -496,6 +508,7 @@ void transfer_on_disappeared(struct manager *m, struct member *member, bool shut
 
     if (!shutdown && t->n_lost < LOST_MAX && !has_ident(t->lost, t->n_lost, &member->id))
         add_ident(&t->lost, &t->n_lost, &member->id);
+    forget_seer(t, &member->id); /* when it sees us again it says so */
     if (t->node == member)
         leave_node(t);
 }

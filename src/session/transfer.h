@@ -24,8 +24,8 @@ bool transfer_is_starting(const struct manager *m);
 /* A question to Tomcats is open: have it looked at. */
 void transfer_wake(struct manager *m);
 
-/* Jobs (manager_post). body = the sender's id, u8 complete, and the list of OWN_STATUS; from = NULL when it
- * is in no view yet */
+/* Jobs (manager_post). body = the sender's id, u8 complete, and the list of OWN_STATUS; its sender may
+ * be in no view yet */
 void transfer_on_own_status(struct manager *m, struct member *from, struct span body);
 /* body = u32 request, u64 number of changes in a block that has been applied */
 void transfer_on_own_state(struct manager *m, struct member *from, struct span body);
