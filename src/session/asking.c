@@ -39,6 +39,7 @@ struct ask {
     struct context *context;
     struct member *to; /* being asked */
     struct member *but_not;
+    struct member *returned; /* it was out of touch: asked before others, and whatever they answer */
     struct ident *tried;
     size_t n_tried;
     uint64_t due_mono_ms, sent_mono_ms, progress_mono_ms;
@@ -74,6 +75,18 @@ static bool has_tried(const struct ask *a, const struct ident *id)
         if (ident_eq(&a->tried[i], id))
             return true;
     return false;
+}
+
+static void forget_tried(struct ask *a, const struct ident *id)
+{
+    for (size_t i = 0; i < a->n_tried; i++)
+        if (ident_eq(&a->tried[i], id))
+            a->tried[i--] = a->tried[--a->n_tried];
+}
+
+static bool owes(const struct ask *a)
+{
+    return a->returned && a->returned != a->to && !has_tried(a, &a->returned->id);
 }
 
 /* --- Tomcats that wait --- */
@@ -131,6 +144,7 @@ static void end(struct ask *a)
     link_remove(&a->link);
     view_member_unref(a->to);
     view_member_unref(a->but_not);
+    view_member_unref(a->returned);
     mem_free(a->tried);
     mem_free(a);
 }
@@ -161,7 +175,7 @@ static struct ask *add(struct asking *s, struct context *c, struct member *but_n
 static struct member *next_tomcat(struct asking *s, const struct ask *a)
 {
     struct view *v = channel_view(cluster_channel(s->manager->cluster));
-    struct member *found = NULL;
+    struct member *found = owes(a) ? view_member_ref(a->returned) : NULL;
 
     for (size_t i = 0; i < v->n && !found; i++) {
         struct member *m = v->members[i];
@@ -277,7 +291,7 @@ static void step(struct asking *s, struct ask *a)
     uint64_t now = now_ms(s), silent = now - a->progress_mono_ms;
 
     if (a->state == ASK_DUE && now >= a->due_mono_ms) {
-        if (a->context && atomic_load(&a->context->complete))
+        if (a->context && atomic_load(&a->context->complete) && !owes(a))
             settle(s, a, ASK_DONE);
         else
             go_on(s, a);
@@ -365,7 +379,8 @@ void asking_on_complete(struct manager *m, struct member *from, struct span cont
 
     if (!c)
         return;
-    atomic_store(&c->complete, true);
+    if (!a || !owes(a))
+        atomic_store(&c->complete, true);
     metric_inc(m->metrics, transfers_received);
     if (!a)
         return;
@@ -373,7 +388,10 @@ void asking_on_complete(struct manager *m, struct member *from, struct span cont
         "Manager [%s]; session state sent at [%s] received in [%llu] ms: %llu blocks, %lld sessions held.",
         c->name, from->name, (unsigned long long)(now_ms(m->asking) - a->sent_mono_ms),
         (unsigned long long)a->blocks, (long long)atomic_load(&c->sessions));
-    settle(m->asking, a, ASK_DONE);
+    if (!owes(a))
+        settle(m->asking, a, ASK_DONE);
+    else if (a->state == ASK_SENT)
+        go_on(m->asking, a);
 }
 
 void asking_on_no_context(struct manager *m, struct member *from, struct span context)
@@ -421,9 +439,13 @@ void asking_again(struct manager *m, struct member *member)
     log_info("%s was out of touch: asking it for the sessions of all contexts", member->name);
     for (size_t i = 0; i < n; i++)
         if (manager_is_tomcat_context(all[i])) {
-            atomic_store(&all[i]->complete, false); /* a question that is not due yet asks it, too */
-            if (!find(m->asking, all[i]))
-                add(m->asking, all[i], NULL, 0);
+            struct ask *a = find(m->asking, all[i]);
+            atomic_store(&all[i]->complete, false);
+            if (!a)
+                a = add(m->asking, all[i], NULL, 0);
+            view_member_unref(a->returned);
+            a->returned = view_member_ref(member);
+            forget_tried(a, &member->id);
         }
     mem_free(all);
 }
@@ -433,6 +455,10 @@ void asking_on_disappeared(struct manager *m, struct member *member)
     LINK_EACH_SAFE(l, &m->asking->list)
     {
         struct ask *a = CONTAINER_OF(l, struct ask, link);
+        if (a->returned == member) {
+            view_member_unref(a->returned);
+            a->returned = NULL;
+        }
         if (a->to == member && a->state == ASK_SENT)
             go_on(m->asking, a);
     }

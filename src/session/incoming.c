@@ -187,7 +187,8 @@ static void compare_name(struct manager *m, const struct member *from, const str
 
 static void post_first_sight(struct manager *m, const struct received *r, struct context *c, int32_t event)
 {
-    if (atomic_exchange(&c->seen_on_wire, true) || !r->source)
+    /* One who is no member yet cannot be asked. */
+    if (!r->source || atomic_exchange(&c->seen_on_wire, true))
         return;
     compare_name(m, r->source, c);
     if (event != SESSION_GET_ALL)

@@ -60,7 +60,7 @@ struct transfer {
      * told of themselves, and those that these see. */
     struct ident *seen;
     size_t n_seen;
-    /* Members that went without saying good-bye: what happened meanwhile is asked of them when they return.
+    /* Tomcats that went without saying good-bye: what happened meanwhile is asked of them when they return.
      */
     struct ident *lost;
     size_t n_lost;
@@ -85,6 +85,15 @@ static bool has_ident(const struct ident *list, size_t n, const struct ident *id
         if (ident_eq(&list[i], id))
             return true;
     return false;
+}
+
+static void drop_ident(struct ident *list, size_t *n, const struct ident *id)
+{
+    for (size_t i = 0; i < *n; i++)
+        if (ident_eq(&list[i], id)) {
+            memmove(&list[i], &list[i + 1], (--*n - i) * sizeof *list);
+            return;
+        }
 }
 
 static void add_ident(struct ident **list, size_t *n, const struct ident *id)
@@ -498,16 +507,21 @@ void transfer_on_added(struct manager *m, struct member *member)
         send_status(t, member);
         return;
     }
-    if (!atomic_load(&t->starting) && (returned || asking_is_older(m, member)))
-        asking_again(m, member);
+    if (atomic_load(&t->starting) || (!returned && !asking_is_older(m, member)))
+        return;
+    drop_ident(t->lost, &t->n_lost, &member->id);
+    asking_again(m, member);
 }
 
 void transfer_on_disappeared(struct manager *m, struct member *member, bool shutdown)
 {
     struct transfer *t = m->transfer;
 
-    if (!shutdown && t->n_lost < LOST_MAX && !has_ident(t->lost, t->n_lost, &member->id))
+    if (!shutdown && !member->clusterd_version && !has_ident(t->lost, t->n_lost, &member->id)) {
+        if (t->n_lost == LOST_MAX)
+            drop_ident(t->lost, &t->n_lost, &t->lost[0]);
         add_ident(&t->lost, &t->n_lost, &member->id);
+    }
     forget_seer(t, &member->id); /* when it sees us again it says so */
     if (t->node == member)
         leave_node(t);
