@@ -163,26 +163,25 @@ struct member *view_find_addr(const struct view *v, const struct addr *a)
     return NULL;
 }
 
-/* Members that have waited longest so far, that one first. */
+/* Those that have waited longest so far, in this order; the last place is for one that is pushed out. */
 struct waiting {
     size_t n;
-    struct member *members[VIEW_TURN_MEMBERS];
-    uint64_t since[VIEW_TURN_MEMBERS];
+    struct member *members[VIEW_TURN_MEMBERS + 1];
+    uint64_t since[VIEW_TURN_MEMBERS + 1];
 };
 
 static void add_waiting(struct waiting *w, struct member *m, uint64_t since)
 {
-    size_t at = w->n < VIEW_TURN_MEMBERS ? w->n++ : VIEW_TURN_MEMBERS;
+    size_t at = w->n;
 
-    for (; at > 0 && w->since[at - 1] > since; at--)
-        if (at < VIEW_TURN_MEMBERS) {
-            w->members[at] = w->members[at - 1];
-            w->since[at] = w->since[at - 1];
-        }
-    if (at == VIEW_TURN_MEMBERS)
-        return;
+    for (; at > 0 && w->since[at - 1] > since; at--) {
+        w->members[at] = w->members[at - 1];
+        w->since[at] = w->since[at - 1];
+    }
     w->members[at] = m;
     w->since[at] = since;
+    if (w->n < VIEW_TURN_MEMBERS)
+        w->n++;
 }
 
 static bool is_waiting(const struct waiting *w, const struct member *m)

@@ -7,6 +7,8 @@
  *            |  \--(no such context, silence, gone: the next)--> sent
  *            \--(no next)--> done, or failed when somebody was silent
  *
+ * A Tomcat that was out of touch (asking_again) is asked next, whoever has answered.
+ *
  * All of it is looked at by the tick of transfer.c.
  */
 #include "asking.h"

@@ -9,10 +9,8 @@
 #include "bare_member.h"
 #include "plain_node.h"
 
-#include "clusterd/group/rpc.h"
 #include "clusterd/session/table.h"
 #include "clusterd/util/log.h"
-#include "clusterd/wire/options.h"
 
 #include <stdio.h>
 
@@ -38,15 +36,9 @@ static enum err on_message(void *arg, const struct received *m)
 {
     struct tomcat *t = arg;
     struct session_msg msg;
-    const char *field;
 
-    if (m->options & SEND_BYTE_MESSAGE)
+    if (!bare_member_read(&t->member, m, &msg))
         return ERR_OK;
-    if (session_msg_decode(m->payload, &msg, &field) != ERR_OK) { /* the question for the time */
-        if (rpc_on_message(t->member.channel, m, &field) != ERR_OK)
-            log_debug("%s is wrong", field);
-        return ERR_OK;
-    }
     if (msg.event == SESSION_GET_ALL && m->source) {
         t->asked++;
         t->asked_other += msg.has_context && span_eq(msg.context, SPAN_LIT(OTHER_CONTEXT));

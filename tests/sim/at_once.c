@@ -13,11 +13,9 @@
 #include "bare_member.h"
 #include "plain_node.h"
 
-#include "clusterd/group/rpc.h"
 #include "clusterd/util/hash.h"
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
-#include "clusterd/wire/options.h"
 #include "clusterd/wire/session.h"
 
 #include <stdio.h>
@@ -95,15 +93,9 @@ static enum err on_message(void *arg, const struct received *m)
 {
     struct starting_tomcat *t = arg;
     struct session_msg msg;
-    const char *field;
 
-    if (m->options & SEND_BYTE_MESSAGE)
+    if (!bare_member_read(&t->member, m, &msg))
         return ERR_OK;
-    if (session_msg_decode(m->payload, &msg, &field) != ERR_OK) {
-        if (rpc_on_message(t->member.channel, m, &field) != ERR_OK)
-            log_debug("tomcat %d: %s is wrong", (int)(t - tomcats), field);
-        return ERR_OK;
-    }
     if (msg.event == SESSION_TRANSFER_COMPLETE || msg.event == SESSION_NO_CONTEXT_MANAGER)
         end_wait(t);
     else if (msg.event == SESSION_GET_ALL && m->source && t->phase == PHASE_CHANNEL)

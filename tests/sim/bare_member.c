@@ -4,6 +4,8 @@
  */
 #include "bare_member.h"
 
+#include "clusterd/group/rpc.h"
+#include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
 #include "clusterd/wire/options.h"
 
@@ -91,6 +93,19 @@ static void on_stopped(void *arg)
 static bool is_stopped(void *arg)
 {
     return ((struct bare_member *)arg)->stopped;
+}
+
+bool bare_member_read(const struct bare_member *b, const struct received *m, struct session_msg *msg)
+{
+    const char *field = NULL;
+
+    if (m->options & SEND_BYTE_MESSAGE)
+        return false;
+    if (session_msg_decode(m->payload, msg, &field) == ERR_OK)
+        return true;
+    if (rpc_on_message(b->channel, m, &field) != ERR_OK)
+        log_debug("a bare member cannot read %s", field);
+    return false;
 }
 
 static const char *id_of(enum session_event event)

@@ -29,6 +29,9 @@ struct bare_member {
 bool bare_member_start(struct bare_member *b, struct sim *sim, const char *ip, int64_t wall_offset_ms,
                        enum err (*on_message)(void *arg, const struct received *m),
                        void (*on_started)(void *arg), void *arg, struct diag *d);
+/* For on_message(): is it a session message? Then session_msg_fini(). RPCs are answered as a Tomcat answers
+ * what it does not serve. */
+bool bare_member_read(const struct bare_member *b, const struct received *m, struct session_msg *msg);
 /* A message without a body about the sessions of a context: GET_ALL, TRANSFER_COMPLETE, NO_CONTEXT_MANAGER;
  * or about a session "s": ACCESSED. */
 void bare_member_say(struct bare_member *b, struct loop *loop, struct member *to, enum session_event event,

@@ -100,9 +100,10 @@ static bool is_complete(const struct member *m)
     return atomic_load(&m->complete);
 }
 
-static bool all_others(void *is_so)
+static bool all_know_complete(void *arg)
 {
-    return count_others(KILLED_NODE, *(bool (**)(const struct member *))is_so) == n_nodes - 1;
+    (void)arg;
+    return count_others(KILLED_NODE, is_complete) == n_nodes - 1;
 }
 
 static bool clock_is_heard_of(void)
@@ -117,8 +118,6 @@ static bool clock_is_heard_of(void)
 
 static bool returns(void)
 {
-    bool (*is_so)(const struct member *) = is_complete;
-
     sim_host_kill(sim, nodes[KILLED_NODE].host);
     plain_node_end(&nodes[KILLED_NODE]);
     uint64_t from_ms = sim_now_us(sim) / 1000;
@@ -129,7 +128,7 @@ static bool returns(void)
     }
     printf("a node among %u is complete %llu ms after its start\n", n_nodes,
            (unsigned long long)(sim_now_us(sim) / 1000 - from_ms));
-    bool heard = sim_run_until(sim, all_others, &is_so, ON_WAY_MS);
+    bool heard = sim_run_until(sim, all_know_complete, NULL, ON_WAY_MS);
     printf("%u of %u others have heard of it\n", count_others(KILLED_NODE, is_complete), n_nodes - 1);
     return heard;
 }

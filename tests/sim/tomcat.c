@@ -6,7 +6,6 @@
  * attributes, so what they must hold in the end is known exactly.
  */
 #include "bare_member.h"
-#include "clusterd/group/rpc.h"
 #include "clusterd/util/hash.h"
 #include "clusterd/util/log.h"
 #include "clusterd/util/mem.h"
@@ -229,15 +228,9 @@ static enum err on_message(void *arg, const struct received *m)
 {
     struct tomcat *t = arg;
     struct session_msg msg;
-    const char *field;
 
-    if (m->options & SEND_BYTE_MESSAGE)
+    if (!bare_member_read(&t->member, m, &msg))
         return ERR_OK;
-    if (session_msg_decode(m->payload, &msg, &field) != ERR_OK) {
-        if (rpc_on_message(t->member.channel, m, &field) != ERR_OK)
-            return ERR_OK; /* answered as a Tomcat answers what it does not serve */
-        return ERR_OK;
-    }
     struct replica *r = find_replica(t, msg.session_id);
     switch (msg.event) {
     case SESSION_CREATED:
