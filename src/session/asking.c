@@ -88,7 +88,8 @@ static void forget_tried(struct ask *a, const struct ident *id)
 
 static bool owes(const struct ask *a)
 {
-    return a->returned && a->returned != a->to && !has_tried(a, &a->returned->id);
+    return a->returned && a->returned != a->to && a->returned != a->but_not &&
+           !has_tried(a, &a->returned->id);
 }
 
 /* --- Tomcats that wait --- */
@@ -339,7 +340,8 @@ bool asking_step(struct manager *m, bool *failed)
     LINK_EACH_SAFE(l, &s->list)
     {
         struct ask *a = CONTAINER_OF(l, struct ask, link);
-        step(s, a);
+        if (a->state < ASK_DONE) /* an answer may have settled it since the last step */
+            step(s, a);
         if (a->state < ASK_DONE)
             open = true;
         else
@@ -381,6 +383,8 @@ void asking_on_complete(struct manager *m, struct member *from, struct span cont
 
     if (!c)
         return;
+    if (a && a->to && a->to == a->returned && from != a->to)
+        return; /* late, of one that was asked before: it does not answer for this one */
     if (!a || !owes(a))
         atomic_store(&c->complete, true);
     metric_inc(m->metrics, transfers_received);
@@ -390,6 +394,7 @@ void asking_on_complete(struct manager *m, struct member *from, struct span cont
         "Manager [%s]; session state sent at [%s] received in [%llu] ms: %llu blocks, %lld sessions held.",
         c->name, from->name, (unsigned long long)(now_ms(m->asking) - a->sent_mono_ms),
         (unsigned long long)a->blocks, (long long)atomic_load(&c->sessions));
+    a->unanswered = false;
     if (!owes(a))
         settle(m->asking, a, ASK_DONE);
     else if (a->state == ASK_SENT)
